@@ -1,0 +1,403 @@
+"""The whole of config.yaml as strict, frozen models: the one source of defaults and checks.
+
+Nothing here opens a file; see :mod:`seq2exp.preflight` for what is checked against the disk.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
+
+from seq2exp.errors import UserError
+from seq2exp.model_config import ModelConfig, PositiveInt, Strict
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
+"""A name that becomes a file name: letters, digits, ``_`` and ``-``; no dots, no slashes."""
+
+Chromosome = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")]
+NonNegativeInt = Annotated[int, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+# --------------------------------------------------------------------------- sources
+
+
+class Source(Strict):
+    """One file, given as exactly one of a local path, a URL or an ENCODE accession."""
+
+    path: str | None = None
+    url: Annotated[str, Field(pattern=r"^(https?|ftp|file)://")] | None = None
+    encode: Annotated[str, Field(pattern=r"^ENCFF[0-9]{3}[A-Z]{3}$")] | None = None
+    md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    bytes: PositiveInt | None = None
+    member: str | None = None
+    """The file to take out of a .zip archive."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        given = [key for key in ("path", "url", "encode") if getattr(self, key)]
+        if len(given) != 1:
+            raise ValueError(
+                f"give exactly one of path, url or encode (found: {', '.join(given) or 'none'})"
+            )
+        return self
+
+
+class HiCSource(Source):
+    """A contact map (.hic, .cool or .mcool)."""
+
+    resolution: PositiveInt = 5000
+    """Bin size in bp."""
+    normalization: str = "VC"
+    """Name of the balancing vector (VC, KR, weight, ...) or NONE for raw counts."""
+
+
+class PowerLaw(Strict):
+    """Contacts where a cell line has no Hi-C: contact(d) = at_bin * (max(d, bin) / bin) ** -gamma.
+
+    ``gamma`` is the average of the ABC model (Fulco et al. 2019); ``at_bin`` sets the scale
+    to that of a balanced 5 kb map near the diagonal.
+    """
+
+    gamma: Annotated[float, Field(gt=0)] = 1.024238616787792
+    at_bin: Annotated[float, Field(gt=0)] = 100.0
+    bin: PositiveInt = 5000
+
+
+# --------------------------------------------------------------------------- genome
+
+
+class GenomeConfig(Strict):
+    """The reference: sequence, genes, excluded regions."""
+
+    name: Name
+    fasta: Source
+    annotation: Source | None = None
+    """GENCODE-style GTF: TSS per gene and the eight mRNA features."""
+    genes: Source | None = None
+    """Instead of an annotation: a table with chrom, tss (0-based), strand, gene_id, gene_name."""
+    blacklist: Source | None = None
+    chromosomes: Annotated[tuple[Chromosome, ...], Field(min_length=1)] | None = None
+    """Chromosomes to use; every one in the FASTA when left out."""
+    gene_types: tuple[str, ...] = ("protein_coding",)
+
+    @model_validator(mode="after")
+    def _one_gene_source(self) -> Self:
+        if (self.annotation is None) == (self.genes is None):
+            raise ValueError("give exactly one of annotation (GTF) or genes (table)")
+        if self.chromosomes and len(set(self.chromosomes)) != len(self.chromosomes):
+            raise ValueError("chromosomes: a name is listed twice")
+        return self
+
+
+class WindowConfig(Strict):
+    """The TSS-centred window [tss - length/2, tss + length/2)."""
+
+    length: PositiveInt = 200_000
+    promoter_length: PositiveInt = 2_000
+    missing_chromosome: Literal["error", "zeros"] = "error"
+    """What to do where a track lacks the chromosome of a gene."""
+    max_n_fraction: Fraction = 1.0
+    """Genes with a larger share of N in ``n_fraction_span`` are dropped, and counted aloud."""
+    n_fraction_span: PositiveInt | None = None
+    """bp around the TSS over which N is counted; the window's length when left out."""
+
+    @model_validator(mode="after")
+    def _promoter_fits(self) -> Self:
+        if self.length % 2 or self.promoter_length % 2:
+            raise ValueError("length and promoter_length must be even: the TSS is the centre")
+        if self.promoter_length > self.length:
+            raise ValueError(
+                f"promoter_length {self.promoter_length} is longer than the window "
+                f"({self.length}); lengthen window.length"
+            )
+        return self
+
+
+# --------------------------------------------------------------------------- cell lines
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, dict | Source) else value
+
+
+class LabelConfig(Strict):
+    """The label of one assay: summed from CAGE bigWig(s), or a column of a table."""
+
+    bigwig: Annotated[tuple[Source, ...], BeforeValidator(_as_list)] | None = None
+    """One track, or a list that is added up (forward and reverse strand)."""
+    span: PositiveInt = 384
+    """bp around the TSS that are summed (bigWig only)."""
+    table: Source | None = None
+    column: str | None = None
+    id_column: str = "gene_id"
+    transform: Literal["log10_1p", "none"] = "log10_1p"
+    """log10(x + 1), or none where the values are log-scaled already."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.bigwig is None) == (self.table is None):
+            raise ValueError("give exactly one of bigwig or table")
+        if (self.table is None) != (self.column is None):
+            raise ValueError("table and column go together")
+        return self
+
+
+class CellLineConfig(Strict):
+    """The tracks and labels of one cell line."""
+
+    h3k27ac: Source
+    dnase: Source
+    hic: HiCSource | None = None
+    """Left out: distance power law (``power_law``)."""
+    expression: Annotated[dict[Name, LabelConfig], Field(min_length=1)]
+
+
+# --------------------------------------------------------------------------- folds
+
+
+class FoldSets(Strict):
+    """One fold by chromosomes or blocks: ``chr20`` or ``chr20:0-45000000`` (0-based half-open)."""
+
+    train: tuple[str, ...] | None = None
+    """Every gene outside valid and test when left out."""
+    valid: Annotated[tuple[str, ...], Field(min_length=1)]
+    test: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class FoldsConfig(Strict):
+    """Which genes are held out: the paper's 12 folds of human chromosomes, or explicit sets."""
+
+    scheme: Literal["paper", "explicit"] = "paper"
+    sets: dict[PositiveInt, FoldSets] = Field(default_factory=dict)
+    run: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (11,)
+
+    @model_validator(mode="after")
+    def _known_folds(self) -> Self:
+        if (self.scheme == "explicit") != bool(self.sets):
+            raise ValueError("sets goes with scheme: explicit (and only with it)")
+        known = set(range(1, 13)) if self.scheme == "paper" else set(self.sets)
+        unknown = sorted(set(self.run) - known)
+        if unknown:
+            raise ValueError(f"run: no fold {unknown[0]}; there are {sorted(known)}")
+        return self
+
+
+# --------------------------------------------------------------------------- training and after
+
+
+class TrainingConfig(Strict):
+    """The recipe (paper, appendix) and how to run it."""
+
+    steps: PositiveInt = 50_000
+    batch_size: PositiveInt = 8
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-4
+    betas: tuple[Fraction, Fraction] = (0.9, 0.95)
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-6
+    warmup_steps: NonNegativeInt = 5_000
+    warmup_from: Annotated[float, Field(ge=0)] = 1e-5
+    final_learning_rate: Annotated[float, Field(ge=0)] = 1e-4
+    gradient_clip: Annotated[float, Field(gt=0)] = 1.0
+    validate_every: Annotated[float, Field(gt=0)] = 0.5
+    """Epochs between validations."""
+    standardise_label: bool = False
+    """Train on (label - mean) / s.d. of the training genes; predictions keep the label's units."""
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    precision: Literal["auto", "float32", "bf16"] = "auto"
+    """auto: bf16 on a GPU, float32 on a CPU."""
+    workers: NonNegativeInt = 2
+    checkpoint_every: PositiveInt = 500
+    """Steps between resumable checkpoints."""
+
+    @model_validator(mode="after")
+    def _warmup_fits(self) -> Self:
+        if self.warmup_steps >= self.steps:
+            raise ValueError(f"warmup_steps {self.warmup_steps} must be below steps {self.steps}")
+        return self
+
+
+class PredictionConfig(Strict):
+    """What is predicted with a trained model."""
+
+    mask_splits: tuple[Literal["train", "valid", "test"], ...] = ("test",)
+    """Splits whose per-base masks are kept (expression is predicted for every gene)."""
+    batch_size: PositiveInt = 8
+
+
+class RegionsConfig(Strict):
+    """From a mask to regions."""
+
+    select: Literal["fraction", "value"] = "fraction"
+    """fraction: the top share of a gene's bases; value: every base at or above the threshold."""
+    threshold: Fraction = 0.1
+    merge_gap: NonNegativeInt = 50
+    min_length: PositiveInt = 50
+    include_promoter: bool = False
+
+
+class TruthConfig(Strict):
+    """Planted truth of a simulated genome."""
+
+    elements: Source
+    expression: Source
+
+
+class EvaluationConfig(Strict):
+    """What predictions and regions are held against."""
+
+    truth: TruthConfig | None = None
+    loci: NonNegativeInt = 3
+    """Number of test loci to draw."""
+
+
+class ResourcesConfig(Strict):
+    """Caps for cluster jobs; see rules/common.smk for how they are estimated."""
+
+    max_mem_mb: PositiveInt = 128_000
+    max_runtime_min: PositiveInt = 2_880
+    training_threads: PositiveInt = 4
+
+
+class Config(Strict):
+    """All of config.yaml."""
+
+    results: str = "results"
+    genome: GenomeConfig
+    window: WindowConfig = WindowConfig()
+    power_law: PowerLaw = PowerLaw()
+    cell_lines: Annotated[dict[Name, CellLineConfig], Field(min_length=1)]
+    assays: Annotated[tuple[Name, ...], Field(min_length=1)] = ("CAGE",)
+    folds: FoldsConfig = FoldsConfig()
+    models: Annotated[dict[Name, ModelConfig], Field(min_length=1)]
+    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (2, 22, 222, 2222, 22222)
+    training: TrainingConfig = TrainingConfig()
+    prediction: PredictionConfig = PredictionConfig()
+    regions: RegionsConfig = RegionsConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    resources: ResourcesConfig = ResourcesConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _kind_from_name(cls, raw: Any) -> Any:
+        """A model's kind may be left out where its name is a kind: ``seq2exp_soft: {}``."""
+        models = raw.get("models") if isinstance(raw, dict) else None
+        if not isinstance(models, dict):
+            return raw
+        named = {
+            name: {"kind": name, **(body or {})} if isinstance(body, dict | None) else body
+            for name, body in models.items()
+        }
+        return {**raw, "models": named}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for name, cell_line in self.cell_lines.items():
+            absent = [assay for assay in self.assays if assay not in cell_line.expression]
+            if absent:
+                raise ValueError(
+                    f"cell_lines.{name}.expression has no {absent[0]}; add it or drop it from assays"
+                )
+        for name, model in self.models.items():
+            length = model.window_length or self.window.length
+            if not self.window.promoter_length <= length <= self.window.length:
+                raise ValueError(
+                    f"models.{name}.window_length {length} must lie between "
+                    f"window.promoter_length {self.window.promoter_length} and window.length "
+                    f"{self.window.length}"
+                )
+            reach = 2 * max(getattr(model, "spans", [0]))
+            if reach > length:
+                raise ValueError(
+                    f"models.{name}.spans: +- {reach // 2} bp reach over the window ({length} bp); "
+                    "drop the widest span or lengthen window.length"
+                )
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError("seeds: a seed is listed twice")
+        return self
+
+    def sources(self) -> Iterator[tuple[str, Source]]:
+        """Every file of the config with its key, e.g. ``("cell_lines.K562.dnase", Source)``."""
+        yield from _sources(self, "")
+
+
+def _sources(node: Any, key: str) -> Iterator[tuple[str, Source]]:
+    if isinstance(node, Source):
+        yield key, node
+    elif isinstance(node, BaseModel):
+        for field in type(node).model_fields:
+            yield from _sources(getattr(node, field), f"{key}.{field}" if key else field)
+    elif isinstance(node, dict):
+        for name, value in node.items():
+            yield from _sources(value, f"{key}.{name}")
+    elif isinstance(node, tuple):
+        for position, value in enumerate(node):
+            yield from _sources(value, f"{key}.{position}")
+
+
+# --------------------------------------------------------------------------- loading
+
+
+def parse_config(raw: dict[str, Any], origin: str = "config") -> Config:
+    """Check a plain dictionary (YAML as loaded) and return the typed config.
+
+    Raises
+    ------
+    UserError
+        One line: the file, the key, the value and the remedy of the first problem.
+    """
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as error:
+        raise UserError(f"{origin}: {_first_problem(error)}") from None
+
+
+def _first_problem(error: ValidationError) -> str:
+    problems = error.errors(include_url=False)
+    # An unknown key often causes the "missing key" beside it: name the typo first.
+    problem = min(problems, key=lambda p: p["type"] != "extra_forbidden")
+    key, value = _written_key(problem["loc"]), problem["input"]
+    match problem["type"]:
+        case "extra_forbidden":
+            return f"{key}: unknown key{_suggestion(problem['loc'][-1])}; correct or remove it"
+        case "missing":
+            return f"{key}: required key is missing; add it"
+        case "string_pattern_mismatch" if problem["loc"][-1] == "[key]":
+            return f"{key}: not a usable name ({value!r}); use letters, digits, _ and - only"
+        case "union_tag_invalid":
+            return f"{key}: unknown model kind {value.get('kind')!r}; known: {_kinds(problem)}"
+    message = re.sub(r"^(Value error, |Input )", "", problem["msg"])
+    shown = "" if isinstance(value, dict | list | tuple | BaseModel) else f" {value!r}"
+    return f"{key}:{shown} {message}"
+
+
+def _written_key(location: tuple[int | str, ...]) -> str:
+    """The key as the user wrote it: without the tag that the union of model kinds puts third."""
+    parts = [str(part) for part in location if part != "[key]"]
+    if parts[:1] == ["models"]:
+        del parts[2:3]
+    return ".".join(parts) or "(top level)"
+
+
+def _kinds(problem: Any) -> str:
+    return problem["ctx"]["expected_tags"].replace("'", "")
+
+
+def _suggestion(key: int | str) -> str:
+    known = {field for model in _all_models() for field in model.model_fields}
+    close = difflib.get_close_matches(str(key), sorted(known), n=1, cutoff=0.7)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _all_models() -> list[type[BaseModel]]:
+    found: list[type[BaseModel]] = []
+    queue: list[type[BaseModel]] = [Strict]
+    while queue:
+        model = queue.pop()
+        found.append(model)
+        queue.extend(model.__subclasses__())
+    return found

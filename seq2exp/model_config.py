@@ -1,0 +1,98 @@
+"""Typed settings of every model, one class a kind; the defaults are the paper's."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+PositiveInt = Annotated[int, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+
+
+class Strict(BaseModel):
+    """Base of every config section: unknown keys are errors, values never change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NetworkConfig(Strict):
+    """What every neural model shares: its view of the window, and the width of its layers."""
+
+    window_length: PositiveInt | None = None
+    """Centre crop of the stored window; all of it when left out."""
+    signal_transform: Literal["raw", "log1p"] = "raw"
+    """How the network sees the signals (the paper: raw). The Beta prior always keeps raw values."""
+    d_model: PositiveInt = 128
+    d_state: PositiveInt = 16
+    d_conv: PositiveInt = 4
+    expand: PositiveInt = 2
+
+
+class PriorConfig(Strict):
+    """Beta parameters read off the signals without learning (paper, section 3.3)."""
+
+    scale: Positive = 10.0
+    beta_min: NonNegative = 1.0
+    signal_betas: tuple[Positive, Positive, Positive] = (1.5, 0.2, 1.0)
+    """c_i: the constant beta of H3K27ac, DNase and Hi-C."""
+    signal_weights: tuple[Positive, Positive, Positive] = (2.0, 2.0, 1.0)
+    """w_i, normalised to sum 1."""
+
+
+class MarginalConfig(Strict):
+    """The information bottleneck's fixed marginal Beta(scale, scale (1 - mean) / mean)."""
+
+    mean: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    scale: Positive = 10.0
+
+
+class Seq2ExpSoftConfig(NetworkConfig):
+    """Generator -> soft Beta mask -> predictor (paper, Seq2Exp-soft)."""
+
+    kind: Literal["seq2exp_soft"] = "seq2exp_soft"
+    generator_layers: PositiveInt = 4
+    predictor_layers: PositiveInt = 4
+    prior: PriorConfig = PriorConfig()
+    marginal: MarginalConfig = MarginalConfig()
+    kl_weight: NonNegative = 0.01
+    mask_region: Literal["window", "promoter"] = "window"
+    """promoter: the mask is 0 outside the central promoter, a control without distal bases."""
+
+
+class CaduceusConfig(NetworkConfig):
+    """One bidirectional Mamba backbone on the sequence alone."""
+
+    kind: Literal["caduceus"] = "caduceus"
+    layers: PositiveInt = 4
+
+
+class CaduceusSignalsConfig(NetworkConfig):
+    """The same backbone on sequence and signals, concatenated."""
+
+    kind: Literal["caduceus_signals"] = "caduceus_signals"
+    layers: PositiveInt = 4
+
+
+class SignalLinearConfig(Strict):
+    """Least squares on log1p of the mean DNase and H3K27ac around the TSS; no training steps."""
+
+    kind: Literal["signal_linear"] = "signal_linear"
+    window_length: PositiveInt | None = None
+    spans: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (500, 1000, 5000, 10000, 50000)
+    """Half-widths in bp; those reaching over the window are an error."""
+
+    @model_validator(mode="after")
+    def _spans_fit(self) -> SignalLinearConfig:
+        if self.window_length and 2 * max(self.spans) > self.window_length:
+            raise ValueError(
+                f"spans: +- {max(self.spans)} bp reach over window_length {self.window_length}"
+            )
+        return self
+
+
+ModelConfig = Annotated[
+    Seq2ExpSoftConfig | CaduceusConfig | CaduceusSignalsConfig | SignalLinearConfig,
+    Field(discriminator="kind"),
+]
