@@ -1,0 +1,106 @@
+"""What a job is likely to need: memory, time, a GPU. Pure functions of sizes and settings.
+
+The estimates are generous, grow with the attempt and never pass the caps of the config, so that a
+job that was killed for memory or time can succeed when it is tried again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+from seq2exp.config import ResourcesConfig, TrainingConfig, WindowConfig
+from seq2exp.model_config import ModelConfig, SignalLinearConfig
+
+PYTHON_MB = 2_000
+"""An interpreter with torch, numba and pandas loaded, and some air."""
+MB_PER_INPUT_MB = 2.0
+"""Tables and one chromosome of a track in memory, against their size on disk."""
+
+ACTIVATION_TENSORS = 24
+"""Float32 tensors of (batch, inner width, window) that a layer keeps for its backward pass,
+the scan's checkpointed states included."""
+STEPS_AT_FULL_SIZE_PER_MINUTE = {"gpu": 50.0, "cpu": 0.2}
+"""One step at full size is a batch of 8 windows of 200 kb, eight layers, width 128."""
+FULL_SIZE = 8 * 200_000 * 8 * 128
+LAYER_SETTINGS = ("layers", "generator_layers", "predictor_layers")
+
+
+def size_mb(paths: Iterable[str | Path]) -> float:
+    """Size on disk in MB of files and whole directories; what does not exist yet counts 0."""
+    return sum(_bytes(Path(path)) for path in paths) / 1e6
+
+
+def _bytes(path: Path) -> int:
+    if path.is_dir():
+        return sum(_bytes(child) for child in path.iterdir())
+    return path.stat().st_size if path.exists() else 0
+
+
+def memory_mb(paths: Iterable[str | Path], attempt: int, caps: ResourcesConfig) -> int:
+    """Memory in MB of a job that reads ``paths``."""
+    return _capped((PYTHON_MB + MB_PER_INPUT_MB * size_mb(paths)) * attempt, caps.max_mem_mb)
+
+
+def runtime_min(
+    paths: Iterable[str | Path], attempt: int, caps: ResourcesConfig, *, mb_per_minute: float = 50.0
+) -> int:
+    """Wall time in minutes of a job that reads ``paths`` at ``mb_per_minute``, 10 at least."""
+    return _capped((10 + size_mb(paths) / mb_per_minute) * attempt, caps.max_runtime_min)
+
+
+def needs_gpu(model: ModelConfig, training: TrainingConfig) -> int:
+    """1 where the config asks for a GPU (``training.accelerator: gpu``) and the model uses one."""
+    return int(training.accelerator == "gpu" and not isinstance(model, SignalLinearConfig))
+
+
+def training_memory_mb(
+    model: ModelConfig,
+    window: WindowConfig,
+    training: TrainingConfig,
+    attempt: int,
+    caps: ResourcesConfig,
+) -> int:
+    """Memory in MB of a training or prediction job.
+
+    On a CPU the activations of a batch are most of it; on a GPU they lie in the GPU's own memory.
+    The window store is memory-mapped and does not count.
+    """
+    mb = float(PYTHON_MB) * (1 + training.workers / 4)
+    if not needs_gpu(model, training):
+        elements = training.batch_size * _length(model, window) * _width_times_layers(model)
+        mb += 4 * ACTIVATION_TENSORS * elements / 1e6
+    return _capped(mb * attempt, caps.max_mem_mb)
+
+
+def training_runtime_min(
+    model: ModelConfig,
+    window: WindowConfig,
+    training: TrainingConfig,
+    attempt: int,
+    caps: ResourcesConfig,
+) -> int:
+    """Wall time in minutes of a training job: 20 for reading and validating, plus its steps.
+
+    Training resumes where it stopped, so a later attempt need not repeat the earlier ones.
+    """
+    step = training.batch_size * _length(model, window) * _width_times_layers(model) / FULL_SIZE
+    speed = STEPS_AT_FULL_SIZE_PER_MINUTE["gpu" if needs_gpu(model, training) else "cpu"]
+    return _capped((20 + training.steps * step / speed) * attempt, caps.max_runtime_min)
+
+
+def _length(model: ModelConfig, window: WindowConfig) -> int:
+    return model.window_length or window.length
+
+
+def _width_times_layers(model: ModelConfig) -> int:
+    """Width times layers of a neural model; 0 for the regression, which keeps no activations."""
+    if isinstance(model, SignalLinearConfig):
+        return 0
+    layers = sum(getattr(model, name, 0) for name in LAYER_SETTINGS)
+    return model.d_model * layers
+
+
+def _capped(estimate: float, cap: int) -> int:
+    return min(math.ceil(estimate), cap)
