@@ -1,0 +1,210 @@
+"""Column names of every table, table reading with checks, and writing that is whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import warnings
+import zlib
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from seq2exp.errors import UserError
+from seq2exp.filetypes import require_kind
+
+SPLITS = ("train", "valid", "test")
+
+MRNA_FEATURES = (
+    "UTR5LEN_log10zscore",
+    "CDSLEN_log10zscore",
+    "INTRONLEN_log10zscore",
+    "UTR3LEN_log10zscore",
+    "UTR5GC",
+    "CDSGC",
+    "UTR3GC",
+    "ORFEXONDENSITY",
+)
+PROMOTER_ACTIVITY = "promoter_activity"
+
+GENE_COLUMNS = ("gene_id", "gene_name", "chrom", "tss", "strand")
+"""What every gene has; ``tss`` is one 0-based base."""
+N_FRACTION = "n_fraction"
+STORE_GENE_COLUMNS = (*GENE_COLUMNS, "offset", "contact_phase")
+PREDICTION_COLUMNS = (*GENE_COLUMNS, "split", "observed", "predicted", "mask_ratio")
+ELEMENT_COLUMNS = (
+    "chrom",
+    "start",
+    "end",
+    "name",
+    "score",
+    "strand",
+    "gene_id",
+    "gene_name",
+    "distance_to_tss",
+    "mean_mask",
+)
+"""BED6 (0-based half-open, no header line) and four columns of our own."""
+HISTORY_COLUMNS = (
+    "step",
+    "learning_rate",
+    "train_loss",
+    "train_kl",
+    "valid_loss",
+    "valid_mse",
+    "valid_mae",
+    "valid_pearson",
+    "valid_mask_ratio",
+    "seconds",
+)
+
+_TEXT = re.compile(r"gene_id|gene_name|chrom|strand|split|name|fold\d+")
+_UNREADABLE = (
+    pd.errors.ParserError,
+    pd.errors.ParserWarning,
+    pd.errors.EmptyDataError,
+    EOFError,
+    zlib.error,
+)
+_MISSING = ["", "NA", "NaN", "nan"]
+
+
+def fold_column(fold: int) -> str:
+    """Name the column of ``folds.tsv`` that holds the splits of one fold."""
+    return f"fold{fold}"
+
+
+def label_column(assay: str) -> str:
+    """Name the column of the store's ``genes.tsv`` that holds the labels of one assay."""
+    return f"label_{assay}"
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` that takes its place only if the block succeeds.
+
+    The temporary name keeps the extension, by which writers choose format and compression.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".tmp-{secrets.token_hex(4)}-{path.name}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_table(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table whole: tab-separated (comma where the name ends in .csv), 8 digits, NaN empty."""
+    with whole_file(path) as temporary:
+        frame.to_csv(
+            temporary,
+            sep=separator(path),
+            index=False,
+            float_format="%.8g",
+            lineterminator="\n",
+        )
+
+
+def read_table(
+    path: Path, columns: Iterable[str] = (), *, text: Collection[str] = ()
+) -> pd.DataFrame:
+    """Read a table with a header line; .csv is comma-separated, all else tab; .gz is unpacked.
+
+    Parameters
+    ----------
+    path
+        The table.
+    columns
+        The columns that must be there.
+    text
+        Columns to keep as text beside ids, names, chromosomes, strands, splits and folds
+        (a chromosome ``1`` stays ``"1"``, a gene ``NA`` stays ``"NA"``, an empty cell ``""``).
+
+    Raises
+    ------
+    UserError
+        Not a table, or a required column is missing: names the file and the columns it has.
+    """
+    path = Path(path)
+    header = read_header(path)
+    missing = [column for column in columns if column not in header]
+    if missing:
+        raise UserError(f"{path}: no column {missing[0]!r}; the columns are {', '.join(header)}")
+    doubled = sorted({column for column in header if header.count(column) > 1})
+    if doubled:
+        raise UserError(f"{path}: column {doubled[0]!r} occurs twice; rename or remove one")
+    kept = {column for column in header if column in text or _TEXT.fullmatch(column)}
+    with _parsing(path):
+        return pd.read_csv(
+            path,
+            sep=separator(path),
+            dtype=dict.fromkeys(kept, "str"),
+            keep_default_na=False,
+            na_values={column: _MISSING for column in header if column not in kept},
+            index_col=False,
+            encoding="utf-8-sig",
+        )
+
+
+def read_header(path: Path) -> list[str]:
+    """Read the column names of a table without reading the table."""
+    require_kind(path, "text", "gzip")
+    with _parsing(path):
+        head = pd.read_csv(
+            path,
+            sep=separator(path),
+            nrows=1,
+            header=None,
+            dtype="str",
+            keep_default_na=False,
+            encoding="utf-8-sig",
+        )
+    return [str(name) for name in head.iloc[0]]
+
+
+def numbers(frame: pd.DataFrame, column: str, path: Path, *, whole: bool = False) -> np.ndarray:
+    """Return a column as float64 (int64 if ``whole``); NaN where a cell is empty (not if ``whole``).
+
+    Raises
+    ------
+    UserError
+        A cell is not a number: names the file, the line, the column and the value.
+    """
+    values = pd.to_numeric(frame[column], errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    wrong = np.isnan(values) if whole else np.isnan(values) & frame[column].notna().to_numpy()
+    if whole:
+        wrong |= values != np.floor(values)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        kind = "whole number" if whole else "number"
+        raise UserError(
+            f"{path}: line {row + 2}, column {column!r}: {frame[column].iloc[row]!r} is not a "
+            f"{kind}; correct the cell"
+        )
+    return values.astype(np.int64) if whole else values
+
+
+def separator(path: Path) -> str:
+    """Return a comma for .csv and .csv.gz, a tab for every other name."""
+    return "," if Path(path).name.lower().endswith((".csv", ".csv.gz")) else "\t"
+
+
+@contextmanager
+def _parsing(path: Path) -> Iterator[None]:
+    """Turn every way in which parsing fails into one line."""
+    try:
+        with warnings.catch_warnings():
+            # pandas only warns where a line is longer than the header, and drops the surplus.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            yield
+    except (*_UNREADABLE, OSError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else "unreadable"
+        raise UserError(f"{path}: not a readable table ({reason}); correct the file") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not UTF-8 text; save the table as plain text") from None
