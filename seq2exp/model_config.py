@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -51,6 +51,9 @@ class MarginalConfig(Strict):
 class Seq2ExpSoftConfig(NetworkConfig):
     """Generator -> soft Beta mask -> predictor (paper, Seq2Exp-soft)."""
 
+    has_mask: ClassVar[bool] = True
+    """Whether the model says which bases it used: masks, and regions from them."""
+
     kind: Literal["seq2exp_soft"] = "seq2exp_soft"
     generator_layers: PositiveInt = 4
     predictor_layers: PositiveInt = 4
@@ -64,6 +67,7 @@ class Seq2ExpSoftConfig(NetworkConfig):
 class CaduceusConfig(NetworkConfig):
     """One bidirectional Mamba backbone on the sequence alone."""
 
+    has_mask: ClassVar[bool] = False
     kind: Literal["caduceus"] = "caduceus"
     layers: PositiveInt = 4
 
@@ -71,6 +75,7 @@ class CaduceusConfig(NetworkConfig):
 class CaduceusSignalsConfig(NetworkConfig):
     """The same backbone on sequence and signals, concatenated."""
 
+    has_mask: ClassVar[bool] = False
     kind: Literal["caduceus_signals"] = "caduceus_signals"
     layers: PositiveInt = 4
 
@@ -78,6 +83,7 @@ class CaduceusSignalsConfig(NetworkConfig):
 class SignalLinearConfig(Strict):
     """Least squares on log1p of the mean DNase and H3K27ac around the TSS; no training steps."""
 
+    has_mask: ClassVar[bool] = False
     kind: Literal["signal_linear"] = "signal_linear"
     window_length: PositiveInt | None = None
     spans: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (500, 1000, 5000, 10000, 50000)
