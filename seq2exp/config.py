@@ -244,7 +244,11 @@ class TruthConfig(Strict):
     """Planted truth of a simulated genome."""
 
     elements: Source
+    """Planted active elements and decoys (BED)."""
+    pairs: Source
+    """Element-gene pairs with their effect, per cell line."""
     expression: Source
+    """The noiseless part of every label, for the noise ceiling."""
 
 
 class EvaluationConfig(Strict):

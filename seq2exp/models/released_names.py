@@ -1,0 +1,56 @@
+"""Parameter names of the authors' released checkpoints, and ours.
+
+The released code keeps the in- and out-projection under both directions of a layer, as tied
+tensors; ours has them once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_RULES: list[tuple[str, str]] = [
+    (r"^(generator)\.backbone\.(.+)$", r"\1.\2"),
+    (r"^encoder\.backbone\.(.+)$", r"predictor.\1"),
+    (r"^caduceus\.backbone\.(.+)$", r"backbone.\1"),
+    (r"\.norm_f\.", ".norm."),
+    (r"\.mixer\.mamba_(?:fwd|rev)\.(in_proj|out_proj)\.", r".mixer.\1."),
+    (r"\.mixer\.mamba_fwd\.", ".mixer.rightward."),
+    (r"\.mixer\.mamba_rev\.", ".mixer.leftward."),
+    (r"\.conv1d\.", ".conv."),
+    (r"^seq_input_layer\.", "sequence_embedding."),
+    (r"^signal_input_layer\.", "signal_embedding."),
+    (r"^input_layer\.", "embedding."),
+    (r"^mask_output\.", "mask_head."),
+    (r"^pToExpr\.", "head.mlp."),
+    (r"^prior_weights$", "signal_weights"),
+]
+
+
+def our_name(released: str) -> str:
+    """Name of the same tensor in this package."""
+    for pattern, replacement in _RULES:
+        released = re.sub(pattern, replacement, released)
+    return released
+
+
+def convert_weights(released: Mapping[str, Any]) -> dict[str, Any]:
+    """Rename a released state (without the leading ``model.``) to ours.
+
+    ``prior_weights`` holds log w and is softmaxed on use there; ours holds w.
+
+    Raises
+    ------
+    ValueError
+        If two tensors that the released model ties (in- and out-projections) differ.
+    """
+    converted: dict[str, Any] = {}
+    for name, value in released.items():
+        if name == "prior_weights":
+            value = value.softmax(-1)
+        ours = our_name(name)
+        if ours in converted and not (converted[ours] == value).all():
+            raise ValueError(f"{name} differs from the tensor it is tied with ({ours})")
+        converted[ours] = value
+    return converted

@@ -1,0 +1,155 @@
+"""A trained model over a window store: expression of every gene, and the masks behind it."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from seq2exp.bottleneck import BetaParameters
+from seq2exp.checkpoints import TrainedModel, load_checkpoint
+from seq2exp.errors import UserError
+from seq2exp.masks import MaskWriter
+from seq2exp.models.interface import Output
+from seq2exp.models.seq2exp import Seq2ExpSoft
+from seq2exp.schemas import GENE_COLUMNS, PREDICTION_COLUMNS, SPLITS, read_table, write_table
+from seq2exp.store import WindowStore, open_store
+from seq2exp.windows import Batch, WindowDataset, collate, split_rows, unpack
+
+log = logging.getLogger(__name__)
+
+
+def predict(
+    checkpoint: Path,
+    store_dir: Path,
+    folds_table: Path,
+    *,
+    out_table: Path,
+    out_masks: Path | None,
+    mask_splits: tuple[str, ...] = ("test",),
+    batch_size: int = 8,
+    device: str | None = None,
+) -> None:
+    """Predict every labelled gene of the model's fold and keep the masks of some splits.
+
+    Parameters
+    ----------
+    checkpoint, store_dir, folds_table
+        model.ckpt, the window store, folds.tsv.
+    out_table
+        predictions.tsv, one row a gene.
+    out_masks
+        Mask store (a folder); None for models without a mask.
+    mask_splits
+        Splits whose masks are kept.
+    batch_size
+        Windows per forward pass.
+    device
+        cuda where there is one, else cpu, when left out.
+
+    Raises
+    ------
+    UserError
+        If the checkpoint was trained with other gene features than the store has.
+    """
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    trained = load_checkpoint(checkpoint, device)
+    store = open_store(store_dir)
+    check_features(trained, store, checkpoint)
+    rows, splits = labelled_rows(store, folds_table, trained)
+    dataset = WindowDataset(store_dir, rows, trained.meta["assay"], trained.shape.window_length)
+    kept = np.flatnonzero(np.isin(splits, mask_splits)) if out_masks else np.empty(0, dtype=int)
+    gene_ids = store.genes["gene_id"].to_numpy()[rows[kept]].tolist()
+    with mask_writer(out_masks, gene_ids, trained) as writer:
+        results = _forward_all(
+            trained, dataset, store.contact_bin, batch_size, device, writer, kept
+        )
+    table = store.genes.iloc[rows][list(GENE_COLUMNS)].reset_index(drop=True)
+    table["split"] = splits
+    table["observed"] = dataset.labels
+    table[["predicted", "mask_ratio"]] = results
+    write_table(table[list(PREDICTION_COLUMNS)], out_table)
+    log.info("predicted %d genes, kept masks of %d", len(table), len(kept))
+
+
+def check_features(trained: TrainedModel, store: WindowStore, checkpoint: Path) -> None:
+    """Refuse a store whose gene features are not those that the model was trained with."""
+    expected, found = trained.meta["feature_names"], list(store.feature_names)
+    if expected != found:
+        raise UserError(
+            f"{checkpoint}: trained with gene features {', '.join(expected)}, but the window store "
+            f"has {', '.join(found)}; train again or rebuild the store"
+        )
+
+
+def labelled_rows(
+    store: WindowStore, folds_table: Path, trained: TrainedModel
+) -> tuple[np.ndarray, np.ndarray]:
+    """Store rows of the genes with a label, and the split of each, in store order."""
+    folds = read_table(folds_table)
+    fold, assay = trained.meta["fold"], trained.meta["assay"]
+    per_split = {split: split_rows(store, folds, fold, split, assay) for split in SPLITS}
+    rows = np.concatenate(list(per_split.values()))
+    splits = np.repeat(list(per_split), [len(found) for found in per_split.values()])
+    order = np.argsort(rows)
+    return rows[order], splits[order]
+
+
+def mask_writer(
+    out_masks: Path | None, gene_ids: list[str], trained: TrainedModel
+) -> AbstractContextManager[MaskWriter | None]:
+    """Open a mask store for writing; nothing for a model without masks."""
+    if out_masks is None:
+        return nullcontext()
+    has_beta = isinstance(trained.model, Seq2ExpSoft)
+    tracks = ("mask", "sequence_part", "prior") if has_beta else ("mask",)
+    length = trained.shape.window_length
+    return MaskWriter(out_masks, gene_ids, length, tracks=tracks, meta=trained.meta)
+
+
+@torch.no_grad()
+def _forward_all(
+    trained: TrainedModel,
+    dataset: WindowDataset,
+    contact_bin: int,
+    batch_size: int,
+    device: str,
+    writer: MaskWriter | None,
+    kept: np.ndarray,
+) -> np.ndarray:
+    """Prediction and mask ratio of each window (n, 2); masks of the kept ones to the writer."""
+    mask_row = {int(position): row for row, position in enumerate(kept)}
+    results = np.full((len(dataset), 2), np.nan)
+    position = 0
+    for packed in DataLoader(dataset, batch_size=batch_size, collate_fn=collate):
+        batch = unpack(packed.to(device), contact_bin=contact_bin)
+        output = trained.model(batch)
+        here = slice(position, position + len(batch.label))
+        results[here, 0] = output.prediction.cpu().numpy()
+        if output.mask is not None:
+            results[here, 1] = output.mask.mean(dim=1).cpu().numpy()
+        if writer is not None:
+            tracks = mask_tracks(trained, batch, output)
+            for i in range(len(batch.label)):
+                if position + i in mask_row:
+                    row = {name: values[i] for name, values in tracks.items()}
+                    writer.put(mask_row[position + i], **row)
+        position = here.stop
+    return results
+
+
+def mask_tracks(trained: TrainedModel, batch: Batch, output: Output) -> dict[str, np.ndarray]:
+    """Per-base tracks (B, L) of one batch: the mask, and what sequence and signals each say."""
+    assert output.mask is not None
+    tracks = {"mask": output.mask}
+    if isinstance(trained.model, Seq2ExpSoft):
+        assert output.alpha is not None
+        assert output.beta is not None
+        prior = trained.model.prior(batch.signals)
+        sequence = BetaParameters(output.alpha - prior.alpha, output.beta - prior.beta)
+        tracks |= {"sequence_part": sequence.mean(), "prior": prior.mean()}
+    return {name: values.float().cpu().numpy() for name, values in tracks.items()}

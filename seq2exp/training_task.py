@@ -1,0 +1,224 @@
+"""What Lightning needs to know: one training step, validation over a split, history, resume."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
+
+from seq2exp.config import TrainingConfig
+from seq2exp.metrics import accuracy
+from seq2exp.models.interface import ExpressionModel
+from seq2exp.recipe import expression_loss, learning_rate
+from seq2exp.windows import PackedBatch, unpack
+
+log = logging.getLogger(__name__)
+progress_log = logging.getLogger("seq2exp.progress")
+
+
+class ExpressionTask(L.LightningModule):
+    """A model, its loss and its validation metrics.
+
+    Parameters
+    ----------
+    model
+        Any model of the registry.
+    training
+        The recipe.
+    kl_weight
+        Weight of the mask's KL.
+    label_scale
+        Standard deviation by which the loss divides labels; 1 where they are not standardised.
+    seed
+        Masks of step s are drawn from (seed, s), so that a resumed run draws the same ones.
+    contact_bin
+        bp per Hi-C bin of the window store.
+    """
+
+    def __init__(
+        self,
+        model: ExpressionModel,
+        training: TrainingConfig,
+        *,
+        kl_weight: float,
+        label_scale: float,
+        seed: int,
+        contact_bin: int,
+    ) -> None:
+        super().__init__()
+        self.model, self.training_config = model, training
+        self.kl_weight, self.label_scale = kl_weight, label_scale
+        self.seed, self.contact_bin = seed, contact_bin
+        self._validated: list[tuple[Tensor, ...]] = []
+
+    def training_step(self, packed: PackedBatch, batch_idx: int) -> Tensor:
+        torch.manual_seed(
+            np.random.SeedSequence([self.seed, self.global_step]).generate_state(1)[0]
+        )
+        batch = unpack(packed, contact_bin=self.contact_bin)
+        output = self.model(batch)
+        loss = expression_loss(
+            output, batch.label, kl_weight=self.kl_weight, label_scale=self.label_scale
+        )
+        self.log_dict(
+            {"train_loss": loss.total.detach(), "train_kl": loss.kl.detach()},
+            batch_size=len(batch.label),
+        )
+        return loss.total
+
+    def validation_step(self, packed: PackedBatch, batch_idx: int) -> None:
+        batch = unpack(packed, contact_bin=self.contact_bin)
+        output = self.model(batch)
+        mask_ratio = (
+            torch.full_like(output.prediction, torch.nan)
+            if output.mask is None
+            else output.mask.mean(dim=1)
+        )
+        loss = expression_loss(
+            output, batch.label, kl_weight=self.kl_weight, label_scale=self.label_scale
+        ).total.expand_as(output.prediction)
+        self._validated.append((batch.label, output.prediction, mask_ratio, loss))
+
+    def on_validation_epoch_end(self) -> None:
+        label, prediction, mask_ratio, loss = (
+            torch.cat(part) for part in zip(*self._validated, strict=True)
+        )
+        self._validated.clear()
+        figures = accuracy(label.double().cpu(), prediction.double().cpu())
+        self.log_dict(
+            {
+                "valid_loss": loss.mean(),
+                "valid_mse": figures.mse,
+                "valid_mae": figures.mae,
+                "valid_pearson": figures.pearson,
+                "valid_mask_ratio": mask_ratio.mean(),
+            }
+        )
+
+    def configure_optimizers(self) -> Any:
+        recipe = self.training_config
+        optimizer = AdamW(
+            self.model.parameters(),
+            lr=recipe.learning_rate,
+            betas=recipe.betas,
+            weight_decay=recipe.weight_decay,
+        )
+        schedule = LambdaLR(
+            optimizer, lambda step: learning_rate(step, recipe) / recipe.learning_rate
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+
+class History(Callback):
+    """One row per validation; travels in the resumable checkpoint."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float]] = []
+        self._sums = {"train_loss": 0.0, "train_kl": 0.0, "batches": 0.0}
+        self._seconds, self._since = 0.0, time.monotonic()
+
+    def seconds(self) -> float:
+        """Seconds spent on this run, earlier parts included."""
+        return self._seconds + time.monotonic() - self._since
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._since = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object
+    ) -> None:
+        metrics = trainer.callback_metrics
+        for name in ("train_loss", "train_kl"):
+            self._sums[name] += float(metrics[name])
+        self._sums["batches"] += 1
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        batches = self._sums["batches"] or float("nan")
+        self.rows.append(
+            {
+                "step": trainer.global_step,
+                "learning_rate": learning_rate(trainer.global_step, pl_module.training_config),
+                "train_loss": self._sums["train_loss"] / batches,
+                "train_kl": self._sums["train_kl"] / batches,
+                **{name: value for name, value in metrics.items() if name.startswith("valid_")},
+                "seconds": self.seconds(),
+            }
+        )
+        self._sums = dict.fromkeys(self._sums, 0.0)
+        progress_log.info(
+            "step %d: validation MSE %.4f, Pearson %.3f",
+            trainer.global_step,
+            metrics["valid_mse"],
+            metrics["valid_pearson"],
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows, "sums": self._sums, "seconds": self.seconds()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows, self._sums = list(state_dict["rows"]), dict(state_dict["sums"])
+        self._seconds = state_dict["seconds"]
+
+
+class ResumeCheckpoint(Callback):
+    """Save all of the training state every so many steps, and after each validation.
+
+    Not at the step of a validation itself: a run resumed there would skip that validation.
+    """
+
+    def __init__(self, path: Path, every: int, validate_every: int) -> None:
+        self.path, self.every, self.validate_every = path, every, validate_every
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object
+    ) -> None:
+        step = trainer.global_step
+        if step % self.every == 0 and step % self.validate_every:
+            trainer.save_checkpoint(self.path)
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        trainer.save_checkpoint(self.path)
+
+
+class ProgressLines(Callback):
+    """A line with windows per second and the time left, every ``interval`` seconds."""
+
+    def __init__(self, interval: float = 15.0) -> None:
+        self.interval = interval
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._first_step, self._started = trainer.global_step, time.monotonic()
+        self._last, self._windows = self._started, 0
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, *_: object
+    ) -> None:
+        self._windows += len(batch.label)
+        now = time.monotonic()
+        if now - self._last < self.interval:
+            return
+        self._last, elapsed = now, now - self._started
+        step, total = trainer.global_step, pl_module.training_config.steps
+        left = elapsed / (step - self._first_step) * (total - step)
+        progress_log.info(
+            "step %d/%d (%.0f%%), %.1f windows/s, loss %.4f, %d:%02d left",
+            step,
+            total,
+            100 * step / total,
+            self._windows / elapsed,
+            float(trainer.callback_metrics["train_loss"]),
+            *divmod(round(left), 60),
+        )

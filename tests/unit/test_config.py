@@ -1,0 +1,113 @@
+import copy
+
+import pytest
+from pydantic import ValidationError
+
+from seq2exp.config import Source, parse_config
+from seq2exp.errors import UserError
+
+MINIMAL = {
+    "genome": {"name": "toy", "fasta": {"path": "g.fa"}, "annotation": {"path": "g.gtf"}},
+    "cell_lines": {
+        "A": {
+            "h3k27ac": {"path": "a.h3k27ac.bw"},
+            "dnase": {"encode": "ENCFF414OGC"},
+            "expression": {"CAGE": {"bigwig": {"url": "https://host/a.bw"}}},
+        }
+    },
+    "models": {"seq2exp_soft": None, "linear": {"kind": "signal_linear"}},
+}
+
+
+def changed(key: str, value: object) -> dict:
+    """MINIMAL with one dotted key set."""
+    raw = copy.deepcopy(MINIMAL)
+    *parents, last = key.split(".")
+    node = raw
+    for parent in parents:
+        node = node.setdefault(parent, {})
+    node[last] = value
+    return raw
+
+
+def test_defaults_are_the_papers():
+    config = parse_config(MINIMAL)
+    soft = config.models["seq2exp_soft"]
+    assert (config.window.length, config.window.promoter_length) == (200_000, 2_000)
+    assert (soft.d_model, soft.generator_layers, soft.predictor_layers) == (128, 4, 4)
+    assert (soft.d_state, soft.d_conv, soft.expand) == (16, 4, 2)
+    assert (soft.prior.scale, soft.prior.beta_min) == (10, 1)
+    assert soft.prior.signal_betas == (1.5, 0.2, 1.0)
+    assert (soft.marginal.mean, soft.marginal.scale, soft.kl_weight) == (0.1, 10, 0.01)
+    assert soft.signal_transform == "raw"
+    recipe = config.training
+    assert (recipe.learning_rate, recipe.betas, recipe.weight_decay) == (5e-4, (0.9, 0.95), 1e-6)
+    assert (recipe.steps, recipe.batch_size, recipe.warmup_steps) == (50_000, 8, 5_000)
+    assert (recipe.warmup_from, recipe.final_learning_rate) == (1e-5, 1e-4)
+    assert config.seeds == (2, 22, 222, 2222, 22222)
+    assert config.folds.run == (11,)
+
+
+def test_config_cannot_be_changed():
+    config = parse_config(MINIMAL)
+    with pytest.raises(ValidationError, match="frozen"):
+        config.window.length = 5
+
+
+def test_sources_are_named_by_their_key():
+    sources = dict(parse_config(MINIMAL).sources())
+    assert list(sources) == [
+        "genome.fasta",
+        "genome.annotation",
+        "cell_lines.A.h3k27ac",
+        "cell_lines.A.dnase",
+        "cell_lines.A.expression.CAGE.bigwig.0",
+    ]
+    assert sources["cell_lines.A.dnase"] == Source(encode="ENCFF414OGC")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("cell_lines.A.dnaze", {}, r"cell_lines\.A\.dnaze: unknown key \(did you mean 'dnase'\?\)"),
+        ("cell_lines.../x", {}, "unused"),
+        ("genome.fasta", {}, r"genome\.fasta: give exactly one of path, url or encode"),
+        ("genome.fasta", {"path": "a", "url": "https://x"}, r"\(found: path, url\)"),
+        ("genome.fasta", {"url": "gopher://x"}, r"genome\.fasta\.url: 'gopher://x'"),
+        ("genome.genes", {"path": "t.tsv"}, r"genome: give exactly one of annotation .* or genes"),
+        ("genome.chromosomes", ["chr1", "chr1"], "a name is listed twice"),
+        ("window.length", 1000, r"promoter_length 2000 is longer than the window \(1000\)"),
+        ("window.length", 2001, "must be even"),
+        ("window.missing_chromosome", "ignore", r"window\.missing_chromosome: 'ignore'"),
+        ("regions.threshold", -0.1, r"regions\.threshold: -0\.1 should be greater than or equal"),
+        ("training.steps", "many", r"training\.steps: 'many' should be a valid integer"),
+        ("training.warmup_steps", 50_000, "must be below steps 50000"),
+        ("folds.run", [13], r"folds: run: no fold 13"),
+        ("folds.scheme", "explicit", "sets goes with scheme: explicit"),
+        ("assays", ["RNA"], r"cell_lines\.A\.expression has no RNA"),
+        ("seeds", [1, 1], "a seed is listed twice"),
+        ("seeds", [], r"seeds"),
+        ("models.foo", {}, r"models\.foo: unknown model kind 'foo'; known: seq2exp_soft"),
+        ("models.seq2exp_soft", {"d_modell": 1}, r"models\.seq2exp_soft\.d_modell: unknown key"),
+        ("models.seq2exp_soft", {"window_length": 300_000}, "must lie between"),
+        ("models.linear.spans", [200_000], "reach over the window"),
+        ("cell_lines.A.expression.CAGE", {"table": {"path": "t"}}, "table and column go together"),
+    ],
+)
+def test_bad_values_are_one_line(key, value, message):
+    raw = changed(key, value)
+    if message == "unused":  # a cell line named ../x: the key itself holds dots
+        raw = changed("cell_lines", {"../x": MINIMAL["cell_lines"]["A"]})
+        message = r"cell_lines\.\.\./x: not a usable name \('\.\./x'\)"
+    with pytest.raises(UserError, match=message) as caught:
+        parse_config(raw, "my.yaml")
+    text = str(caught.value)
+    assert text.startswith("my.yaml: ")
+    assert "\n" not in text
+
+
+def test_missing_key_is_named():
+    raw = copy.deepcopy(MINIMAL)
+    del raw["cell_lines"]["A"]["dnase"]
+    with pytest.raises(UserError, match=r"cell_lines\.A\.dnase: required key is missing"):
+        parse_config(raw)
