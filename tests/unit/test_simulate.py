@@ -1,0 +1,463 @@
+"""The simulated genome: its files agree with its truth, and the truth with its settings."""
+
+import gzip
+import json
+import shutil
+from dataclasses import replace
+
+import hictkpy
+import numpy as np
+import pandas as pd
+import pyBigWig
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from seq2exp.errors import UserError
+from seq2exp.simulate import Settings, noise_ceiling, simulate
+from seq2exp.simulate.__main__ import main
+from seq2exp.simulate.contacts import contact
+from seq2exp.simulate.grammar import (
+    ACTIVE_MOTIF,
+    DECOY_MOTIF,
+    PROMOTER_MOTIF,
+    cell_line_motifs,
+    copy_offsets,
+    decode,
+    encode,
+    motif_starts,
+    remove_chance_hits,
+)
+from seq2exp.simulate.layout import blocks, random_partition
+from seq2exp.simulate.signals import cage_profile, runs
+
+SETTINGS = Settings(genes=240)
+TINY = Settings(genes=20)
+BED = ["chrom", "start", "end", "name", "score", "strand", "kind", "open_in", "motif", "copies"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    out = tmp_path_factory.mktemp("simulated") / "genome"
+    simulate(out, 7, SETTINGS)
+    return out
+
+
+@pytest.fixture(scope="module")
+def genome(folder):
+    with gzip.open(folder / "genome.fa.gz", "rt") as file:
+        records = [record.split("\n", 1) for record in file.read().split(">")[1:]]
+    return {name: bases.replace("\n", "") for name, bases in records}
+
+
+@pytest.fixture(scope="module")
+def annotation(folder):
+    names = ["chrom", "source", "feature", "start", "end", "score", "strand", "frame", "attributes"]
+    table = pd.read_csv(folder / "annotation.gtf.gz", sep="\t", comment="#", names=names, quoting=3)
+    table["start"] -= 1
+    table["gene_id"] = table["attributes"].str.extract(r'gene_id "(\w+)\.1"')
+    return table
+
+
+@pytest.fixture(scope="module")
+def genes(annotation):
+    table = annotation[annotation["feature"] == "gene"].set_index("gene_id")
+    forward = table["strand"] == "+"
+    return table.assign(tss=np.where(forward, table["start"], table["end"] - 1))
+
+
+@pytest.fixture(scope="module")
+def elements(folder):
+    return pd.read_csv(folder / "truth" / "elements.bed", sep="\t", names=BED)
+
+
+def truth(folder, name):
+    return pd.read_csv(folder / "truth" / f"{name}.tsv", sep="\t")
+
+
+def reverse_complement(sequence):
+    return sequence[::-1].translate(str.maketrans("ACGT", "TGCA"))
+
+
+def test_motifs_are_their_own_reverse_complement_and_differ():
+    motifs = [ACTIVE_MOTIF, DECOY_MOTIF, PROMOTER_MOTIF, *cell_line_motifs(4)]
+    assert [reverse_complement(m) for m in motifs] == motifs
+    assert sorted(ACTIVE_MOTIF) == sorted(DECOY_MOTIF)
+    for i, first in enumerate(motifs):
+        for second in motifs[:i]:
+            assert sum(a != b for a, b in zip(first, second, strict=True)) >= 6
+    assert cell_line_motifs(4)[:2] == cell_line_motifs(2)
+
+
+def test_remove_chance_hits_spares_the_protected():
+    codes = encode("AA" + ACTIVE_MOTIF + "TT" + ACTIVE_MOTIF + "AC")
+    protected = np.zeros(len(codes), dtype=bool)
+    protected[2:12] = True
+    remove_chance_hits(codes, ACTIVE_MOTIF, protected)
+    assert motif_starts(codes, ACTIVE_MOTIF).tolist() == [2]
+    assert decode(codes)[:14] == "AA" + ACTIVE_MOTIF + "TT"
+
+
+def test_copy_offsets_never_overlap():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        offsets = copy_offsets(110, 9, rng)
+        assert np.diff(offsets).min() >= 12
+        assert offsets[0] >= 0
+        assert offsets[-1] + 10 <= 110
+
+
+def test_small_pieces_by_hand():
+    assert blocks(np.array([9, 8, 4, 3, 2])) == [(2, 5), (8, 10)]
+    parts = random_partition(100, 4, 20, np.random.default_rng(0))
+    assert sum(parts) == 100
+    assert min(parts) >= 20
+    starts, ends, values = runs(np.array([1, 1, np.nan, 2, 0], dtype=np.float32), 47, 10)
+    assert starts.tolist() == [0, 30, 40]
+    assert ends.tolist() == [20, 40, 47]
+    assert values.tolist() == [1, 2, 0]
+    profile = cage_profile()
+    assert profile.shape == (384,)
+    assert profile.sum() == pytest.approx(1)
+    assert profile.argmax() == 192
+
+
+def test_contact_law():
+    settings = Settings()
+    assert contact([0, -250, 500, 1000], settings) == pytest.approx([1, 1, 2**-0.75, 4**-0.75])
+    long = replace(settings, window=128_000)
+    assert contact(64_000, long) == pytest.approx(contact(1_000, settings))
+    assert (settings.contact_resolution, long.contact_resolution) == (200, 3_200)
+
+
+def test_chromosomes_split_as_in_the_demo():
+    expected = {"chr1": 200, "chr2": 200, "chr3": 200, "chr4": 100, "chr5": 100}
+    assert Settings().chromosomes == expected
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("genes", 5),
+        ("window", 999),
+        ("promoter", 100),
+        ("noise_share", 0.5),
+        ("cell_lines", ("A", "../B")),
+        ("element_length", (50, 250)),
+        ("open_probability", 0.0),
+    ],
+)
+def test_impossible_settings_name_the_setting(setting, value):
+    with pytest.raises(UserError, match=f"simulation setting {setting}="):
+        Settings(**{setting: value})
+
+
+def test_fasta_matches_sizes_gaps_and_soft_mask(folder, genome, genes):
+    sizes = pd.read_csv(folder / "chrom.sizes", sep="\t", names=["chrom", "size"])
+    assert dict(sizes.itertuples(index=False)) == {c: len(s) for c, s in genome.items()}
+    assert len(genome) == 5
+    for chrom, sequence in genome.items():
+        assert sequence.upper().count("N") >= 2 * 100
+        assert 0.1 < np.mean([base.islower() for base in sequence]) < 0.6
+        tss = genes.loc[genes["chrom"] == chrom, "tss"]
+        assert tss.min() < SETTINGS.half
+        assert tss.max() + SETTINGS.half > len(sequence)
+        assert tss.min() >= 192
+        assert tss.max() + 192 <= len(sequence)
+        gaps = sum(
+            sequence[max(t - SETTINGS.half, 0) : t + SETTINGS.half].upper().count("N") > 0
+            for t in tss
+        )
+        assert gaps >= 1
+
+
+def test_genes_have_open_reading_frames(genome, annotation):
+    counts = annotation.drop_duplicates("gene_id")["strand"].value_counts()
+    assert counts.min() > 0.35 * 240
+    assert (annotation.groupby("gene_id")["feature"].apply(set).map(len) == 7).all()
+    for _, gene in annotation.groupby("gene_id"):
+        chrom, strand = gene["chrom"].iloc[0], gene["strand"].iloc[0]
+        parts = {}
+        for feature, rows in gene.sort_values("start").groupby("feature"):
+            places = zip(rows["start"], rows["end"], strict=True)
+            bases = "".join(genome[chrom][a:b] for a, b in places).upper()
+            parts[feature] = bases if strand == "+" else reverse_complement(bases)
+        coding, stops = parts["CDS"], {"TAA", "TAG", "TGA"}
+        assert len(coding) % 3 == 0
+        assert coding.startswith("ATG")
+        assert parts["start_codon"] == "ATG"
+        assert parts["stop_codon"] in stops
+        assert not stops & {coding[i : i + 3] for i in range(0, len(coding), 3)}
+        assert len(parts["exon"]) == len(parts["UTR"]) + len(coding)
+
+
+def test_gtf_phase_follows_the_exons(annotation):
+    coding = annotation[annotation["feature"] == "CDS"]
+    for _, rows in coding.groupby("gene_id"):
+        ordered = rows.sort_values("start", ascending=rows["strand"].iloc[0] == "+")
+        before = np.concatenate([[0], (ordered["end"] - ordered["start"]).cumsum()[:-1]])
+        assert (-before % 3).astype(int).tolist() == ordered["frame"].astype(int).tolist()
+
+
+def test_planted_copies_are_where_the_truth_says(genome, elements):
+    planted = 0
+    for row in elements.itertuples():
+        bases = genome[row.chrom][row.start : row.end].upper()
+        assert 150 <= len(bases) <= 250
+        assert "N" not in bases
+        assert bases.count(ACTIVE_MOTIF) == (row.copies if row.kind == "active" else 0)
+        if row.motif == DECOY_MOTIF:
+            assert bases.count(DECOY_MOTIF) == row.copies
+            assert 6 <= row.copies <= 9
+        planted += bases.count(ACTIVE_MOTIF)
+    everywhere = sum(sequence.upper().count(ACTIVE_MOTIF) for sequence in genome.values())
+    assert everywhere == planted
+    decoys = elements[elements["kind"] == "decoy"]
+    assert 0.35 < (decoys["copies"] == 0).mean() < 0.65
+
+
+def test_elements_keep_off_promoters_and_exons(elements, annotation, genes):
+    promoters = pd.DataFrame(
+        {"chrom": genes["chrom"], "start": genes["tss"] - 100, "end": genes["tss"] + 100}
+    )
+    exons = annotation.loc[annotation["feature"] == "exon", ["chrom", "start", "end"]]
+    for other in (promoters, exons, elements):
+        for row in elements.itertuples():
+            same = other["chrom"] == row.chrom
+            hit = same & (other["start"] < row.end) & (other["end"] > row.start)
+            assert hit.sum() == (1 if other is elements else 0)
+
+
+def test_elements_of_three_accessibility_patterns(elements):
+    shares = elements["open_in"].value_counts(normalize=True)
+    assert set(shares.index) == {"SimA", "SimB", "SimA,SimB"}
+    assert shares["SimA,SimB"] == pytest.approx(0.6, abs=0.1)
+
+
+@pytest.mark.parametrize("assay", ["DNase", "H3K27ac"])
+def test_signals_do_not_tell_active_from_decoy(folder, elements, assay):
+    kinds, heights, closed = [], [], []
+    for cell_line in SETTINGS.cell_lines:
+        with pyBigWig.open(str(folder / f"{cell_line}.{assay}.bw")) as track:
+            for row in elements.itertuples():
+                mean = np.nanmean(track.values(row.chrom, row.start, row.end, numpy=True))
+                if cell_line in row.open_in:
+                    kinds.append(row.kind == "active")
+                    heights.append(mean)
+                else:
+                    closed.append(mean)
+    assert abs(roc_auc_score(kinds, heights) - 0.5) < 0.05
+    is_open = np.repeat([1, 0], [len(heights), len(closed)])
+    # Some closed elements lie under the broad acetylated shoulder of a neighbour.
+    assert roc_auc_score(is_open, [*heights, *closed]) > 0.9
+
+
+def test_promoter_signal_follows_the_promoter_not_the_distal_part(folder, genes):
+    expression = truth(folder, "expression").query("cell_line == 'SimA'").set_index("gene_id")
+    with pyBigWig.open(str(folder / "SimA.DNase.bw")) as track:
+        signal = [
+            np.log1p(np.nanmean(track.values(chrom, tss - 100, tss + 100, numpy=True)))
+            for chrom, tss in genes.loc[expression.index, ["chrom", "tss"]].itertuples(index=False)
+        ]
+    assert np.corrcoef(signal, expression["promoter"])[0, 1] > 0.6
+    assert abs(np.corrcoef(signal, expression["distal"])[0, 1]) < 0.2
+
+
+def test_promoter_motifs_carry_the_promoter_strength(folder, genome, genes):
+    motifs = [PROMOTER_MOTIF, *cell_line_motifs(2)]
+    places = genes[["chrom", "tss"]].itertuples(index=False)
+    sequences = [genome[chrom][tss - 100 : tss + 100].upper() for chrom, tss in places]
+    copies = np.array([[s.count(m) for m in motifs] for s in sequences])
+    expression = truth(folder, "expression")
+    for i, cell_line in enumerate(SETTINGS.cell_lines, start=1):
+        own = expression[expression["cell_line"] == cell_line].set_index("gene_id")
+        used = np.column_stack([copies[:, [0, i]], np.ones(len(genes))])
+        target = own.loc[genes.index, "promoter"].to_numpy()
+        fitted = used @ np.linalg.lstsq(used, target)[0]
+        assert np.corrcoef(fitted, target)[0, 1] > 0.98  # chance copies may add one
+
+
+def test_cage_bigwig_sums_to_the_label(folder, genes):
+    labels = pd.read_csv(folder / "labels.tsv", sep="\t", index_col="gene_id")
+    expression = truth(folder, "expression")
+    for cell_line in SETTINGS.cell_lines:
+        with pyBigWig.open(str(folder / f"{cell_line}.CAGE.bw")) as track:
+            sums = pd.Series(
+                {
+                    g.Index: np.nansum(track.values(g.chrom, g.tss - 192, g.tss + 192, numpy=True))
+                    for g in genes.itertuples()
+                }
+            )
+        np.testing.assert_allclose(sums[labels.index], labels[f"{cell_line}_CAGE"], rtol=1e-5)
+        own = expression[expression["cell_line"] == cell_line].set_index("gene_id")
+        np.testing.assert_allclose(
+            np.log10(1 + sums[own.index]), own["label"], rtol=1e-5, atol=1e-6
+        )
+        np.testing.assert_allclose(labels.loc[own.index, f"{cell_line}_RNA"], own["rna"])
+
+
+def test_signal_tracks_have_unmapped_stretches(folder, genome):
+    with pyBigWig.open(str(folder / "SimB.H3K27ac.bw")) as track:
+        values = track.values("chr1", 0, len(genome["chr1"]), numpy=True)
+    bases = np.frombuffer(genome["chr1"].upper().encode(), dtype=np.uint8)
+    assert np.isnan(values[bases == ord("N")]).all()
+    assert 0 < np.isnan(values[bases != ord("N")]).mean() < 0.05
+    assert 0 <= np.nanmedian(values) < 1
+    blacklist = pd.read_csv(folder / "blacklist.bed", sep="\t", header=None)
+    assert len(blacklist) == 15
+    place = blacklist[blacklist[0] == "chr1"].iloc[0]
+    assert np.nanmin(values[place[1] : place[2]]) > 100
+
+
+def test_contacts_fall_with_distance(folder, genome):
+    file = hictkpy.File(folder / "SimA.contacts.cool")
+    assert file.resolution() == 200
+    assert file.chromosomes() == {c: len(s) for c, s in genome.items()}
+    matrix = file.fetch("chr1").to_numpy()
+    means = [np.diagonal(matrix, offset).mean() for offset in range(11)]
+    expected = SETTINGS.contact_depth * contact(200 * np.arange(11), SETTINGS)
+    np.testing.assert_allclose(means, expected, rtol=0.1)
+    assert (np.diff(means[1:]) < 0).all()
+    assert matrix[0, -1] == 0
+
+
+def test_pairs_add_up_to_the_distal_part(folder, genes, elements):
+    pairs, expression = truth(folder, "pairs"), truth(folder, "expression")
+    distal = pairs.groupby(["cell_line", "gene_id"])["effect"].sum()
+    keys = pd.MultiIndex.from_frame(expression[["cell_line", "gene_id"]])
+    np.testing.assert_allclose(distal.reindex(keys, fill_value=0), expression["distal"], atol=1e-8)
+    tss = genes.loc[pairs["gene_id"], "tss"].to_numpy()
+    assert (tss == pairs["tss"]).all()
+    assert (pairs["start"] >= tss - 1_000).all()
+    assert (pairs["end"] <= tss + 1_000).all()
+    np.testing.assert_allclose(pairs["contact"], contact(pairs["distance"], SETTINGS))
+    active = (pairs["kind"] == "active") & pairs["open"]
+    assert (active == pairs["regulated"]).all()
+    assert (active == (pairs["effect"] > 0)).all()
+    copies = elements.set_index("name").loc[pairs["element"], "copies"].to_numpy()
+    ratio = (pairs["effect"] / (copies * pairs["contact"]))[active]
+    np.testing.assert_allclose(ratio, ratio.iloc[0], rtol=1e-6)
+
+
+def test_an_element_between_close_genes_acts_on_both(folder):
+    pairs = truth(folder, "pairs").query("cell_line == 'SimA'")
+    shared = pairs[pairs.duplicated("element", keep=False)]
+    assert shared["element"].nunique() >= 5
+    for _, rows in shared.groupby("element"):
+        assert rows["regulated"].all() or not rows["regulated"].any()
+
+
+def test_parts_have_their_shares_of_the_variance(folder):
+    expression = truth(folder, "expression")
+    goal = SETTINGS.label_sd**2
+    assert expression["promoter"].var(ddof=0) == pytest.approx(0.46 * goal, rel=0.1)
+    assert expression["distal"].var(ddof=0) == pytest.approx(0.46 * goal, rel=1e-6)
+    assert expression["noise"].var() == pytest.approx(0.08 * goal, rel=0.2)
+    assert expression["label"].mean() == pytest.approx(1.5, abs=0.05)
+    assert expression["label"].min() >= 0
+    parts = expression["promoter"] + expression["distal"] + expression["noise"]
+    np.testing.assert_allclose(parts, expression["label"], atol=1e-8)
+
+
+def test_noise_ceiling_is_the_closed_form(folder):
+    ceilings = truth(folder, "ceiling").set_index(["cell_line", "chrom"])
+    expression = truth(folder, "expression")
+    for cell_line in SETTINGS.cell_lines:
+        row = ceilings.loc[(cell_line, "all")]
+        # r = sqrt(1 - noise variance / label variance) for noise independent of the rest
+        assert row["noise_ceiling_pearson"] == pytest.approx(np.sqrt(1 - 0.08), abs=0.015)
+        assert row["promoter_only_pearson"] == pytest.approx(np.sqrt(0.46), abs=0.08)
+        rna = np.sqrt(0.92 / (1 + 0.15**2 / 0.5**2))
+        assert row["rna_noise_ceiling_pearson"] == pytest.approx(rna, abs=0.03)
+        own = expression[expression["cell_line"] == cell_line]
+        some = own[own["chrom"] == "chr4"]
+        by_hand = np.corrcoef(some["noiseless"], some["label"])[0, 1]
+        assert noise_ceiling(expression, cell_line, some["gene_id"]) == pytest.approx(by_hand)
+        assert ceilings.loc[(cell_line, "chr4"), "noise_ceiling_pearson"] == pytest.approx(by_hand)
+
+
+def test_without_noise_the_ceiling_is_1(tmp_path):
+    settings = replace(TINY, promoter_share=0.5, distal_share=0.5, noise_share=0.0)
+    ceilings = simulate(tmp_path / "out", 1, settings)
+    assert ceilings["noise_ceiling_pearson"].to_numpy() == pytest.approx(1)
+
+
+def test_crispri_screen_agrees_with_the_truth(folder):
+    screen, pairs = truth(folder, "crispri_pairs"), truth(folder, "pairs")
+    keys = ["cell_line", "chrom", "start", "end", "gene_id"]
+    both = screen.merge(pairs[[*keys, "effect", "regulated"]], on=keys, suffixes=("", "_truth"))
+    assert len(both) == len(screen) == pairs["open"].sum()
+    residual = both["effect_size"] - (10 ** -both["effect"] - 1)
+    assert residual.std() == pytest.approx(0.05, rel=0.15)
+    assert (both["regulated"] == both["regulated_truth"]).mean() > 0.98
+    assert both.loc[both["regulated"], "effect_size"].max() < 0
+
+
+def contents(folder):
+    """Return what each file says; HDF5 carries its date, so .cool is read instead."""
+    found = {}
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        name = path.relative_to(folder).as_posix()
+        if path.suffix == ".cool":
+            found[name] = hictkpy.File(path).fetch().to_coo().toarray().tobytes()
+        else:
+            found[name] = path.read_bytes()
+    return found
+
+
+def test_the_same_seed_gives_the_same_files(tmp_path):
+    for name, seed in (("first", 3), ("second", 3), ("other", 4)):
+        simulate(tmp_path / name, seed, TINY)
+    first, second, other = (contents(tmp_path / n) for n in ("first", "second", "other"))
+    assert first == second
+    assert len(first) == 5 + 4 * 2 + 5 + 1
+    assert all(first[name] != other[name] for name in first)
+
+
+def test_a_finished_simulation_is_left_alone_and_a_changed_one_rewritten(tmp_path):
+    out = tmp_path / "out"
+    written = simulate(out, 3, TINY)
+    stamp = (out / "simulation.json").stat().st_mtime_ns
+    again = simulate(out, 3, TINY)
+    assert (out / "simulation.json").stat().st_mtime_ns == stamp
+    pd.testing.assert_frame_equal(written, again, rtol=1e-8)
+    simulate(out, 4, TINY)
+    assert json.loads((out / "simulation.json").read_text())["seed"] == 4
+    (out / "labels.tsv").unlink()
+    simulate(out, 4, TINY)
+    assert (out / "labels.tsv").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_folder_of_somebody_else_is_refused(tmp_path):
+    out = tmp_path / "mine"
+    out.mkdir()
+    (out / "thesis.txt").write_text("years of work")
+    with pytest.raises(UserError, match=r"thesis\.txt"):
+        simulate(out, 1, TINY)
+    (out / "thesis.txt").rename(tmp_path / "thesis.txt")
+    simulate(out, 1, TINY)
+    shutil.move(tmp_path / "thesis.txt", out)
+    with pytest.raises(UserError, match="choose another folder"):
+        simulate(out, 2, TINY)
+    assert (out / "thesis.txt").read_text() == "years of work"
+    (out / "simulation.json").write_text("[]")
+    with pytest.raises(UserError, match="not a simulation's stamp"):
+        simulate(out, 2, TINY)
+
+
+def test_longer_windows_and_one_cell_line(tmp_path):
+    settings = replace(TINY, window=16_000, cell_lines=("Solo",))
+    simulate(tmp_path / "out", 1, settings)
+    pairs = pd.read_csv(tmp_path / "out" / "truth" / "pairs.tsv", sep="\t")
+    assert pairs["distance"].max() > 4_000
+    assert pairs["open"].all()
+    assert hictkpy.File(tmp_path / "out" / "Solo.contacts.cool").resolution() == 400
+
+
+def test_command_line(tmp_path, capsys):
+    main([str(tmp_path / "out"), "--seed", "5", "--genes", "20", "--window", "3000"])
+    assert "noise_ceiling_pearson" in capsys.readouterr().out
+    stamp = json.loads((tmp_path / "out" / "simulation.json").read_text())
+    assert (stamp["seed"], stamp["settings"]["genes"], stamp["settings"]["window"]) == (5, 20, 3000)
+    with pytest.raises(SystemExit, match="error: simulation setting window=11"):
+        main([str(tmp_path / "bad"), "--window", "11"])
