@@ -1,0 +1,72 @@
+# make demo and make test set up all they need: python3 (3.11 or newer) and make are enough.
+# An active virtual environment or conda environment is used; otherwise .venv is made.
+
+ifneq ($(VIRTUAL_ENV),)
+ENVIRONMENT := $(VIRTUAL_ENV)
+else ifneq ($(filter-out base,$(CONDA_DEFAULT_ENV)),)
+ENVIRONMENT := $(CONDA_PREFIX)
+else
+ENVIRONMENT := $(CURDIR)/.venv
+endif
+BIN := $(ENVIRONMENT)/bin
+STAMP := $(ENVIRONMENT)/.seq2exp-setup
+export PATH := $(BIN):$(PATH)
+
+CORES ?= all
+DEMO := --cores $(CORES) --configfile demo/config.yaml
+
+.PHONY: help setup demo test test-slow lint format lock clean
+
+help:
+	@echo "make demo       simulate a small genome, run the whole workflow on it, print the summary"
+	@echo "make test       run the tests"
+	@echo "make test-slow  run the tests that take minutes"
+	@echo "make lint       check style, types and the workflow"
+	@echo "make format     put files into the project's format"
+	@echo "make setup      only set up the environment ($(ENVIRONMENT))"
+	@echo "make lock       compile requirements.lock anew from pyproject.toml and constraints.txt"
+	@echo "make clean      delete the demo's results and all caches"
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml requirements.lock envs/setup.sh
+	@envs/setup.sh "$(ENVIRONMENT)"
+	@touch "$@"
+
+demo: setup
+	python -m seq2exp.simulate results/demo/simulated
+	snakemake $(DEMO) --quiet rules
+	snakemake $(DEMO) --quiet all --report results/demo/report.html
+	seq2exp summary results/demo/summary.json
+
+test: setup
+	pytest -q -n 2 -m "not slow and not gpu and not cluster"
+
+test-slow: setup
+	pytest -q -m "slow or gpu or cluster"
+
+lint: setup
+	ruff check .
+	ruff format --check .
+	mypy
+	snakefmt --check Snakefile rules
+	snakemake --lint
+
+format: setup
+	ruff check --fix .
+	ruff format .
+	snakefmt Snakefile rules
+
+# Without hashes: the CPU and the CUDA builds of torch have different ones.
+# Triton has wheels for Linux only.
+lock: setup
+	pip-compile --quiet --extra dev --constraint constraints.txt --strip-extras --no-header \
+	    --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	    --upgrade --output-file requirements.lock pyproject.toml
+	sed -i.old -e 's/^\(torch==[0-9.]*\)+[a-z0-9]*/\1/' \
+	    -e 's/^triton==.*/& ; platform_system == "Linux"/' -e '/^#/d' -e '/^$$/d' requirements.lock
+	rm requirements.lock.old
+
+clean:
+	rm -rf results/demo .snakemake .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
