@@ -8,17 +8,15 @@ A directory of ``masks.json`` and up to three float16 arrays of shape (genes, wi
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from seq2exp.errors import UserError
+from seq2exp.schemas import whole_folder
 
 TRACKS = ("mask", "sequence_part", "prior")
 INDEX = "masks.json"
@@ -82,6 +80,7 @@ class MaskWriter:
         self._length = length
         self._tracks = tuple(tracks)
         self._meta = dict(meta or {})
+        self._stack = ExitStack()
         assert "mask" in self._tracks
         assert set(self._tracks) <= set(TRACKS)
         assert len(set(self._gene_ids)) == len(self._gene_ids)
@@ -92,10 +91,9 @@ class MaskWriter:
             )
 
     def __enter__(self) -> Self:
-        self._directory.parent.mkdir(parents=True, exist_ok=True)
-        self._aside = Path(
-            tempfile.mkdtemp(prefix=f".{self._directory.name}.", dir=self._directory.parent)
-        )
+        files = [INDEX, *(f"{name}.npy" for name in TRACKS)]
+        self._aside = self._stack.enter_context(whole_folder(self._directory, files))
+        self._stack.push(self._finish)
         shape = (len(self._gene_ids), self._length)
         self._arrays = {
             name: np.lib.format.open_memmap(
@@ -106,6 +104,9 @@ class MaskWriter:
         self._written = np.zeros(len(self._gene_ids), dtype=bool)
         return self
 
+    def __exit__(self, *failure: Any) -> None:
+        self._stack.__exit__(*failure)
+
     def put(self, row: int, **values: np.ndarray) -> None:
         """Store one gene: every track of this store, each of shape (length,), in [0, 1]."""
         assert set(values) == set(self._tracks), f"{sorted(values)} for {self._tracks}"
@@ -114,23 +115,12 @@ class MaskWriter:
             self._arrays[name][row] = track
         self._written[row] = True
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        try:
-            if kind is None:
-                assert self._written.all(), f"{int((~self._written).sum())} rows never written"
-                self._finish()
-        finally:
-            shutil.rmtree(self._aside, ignore_errors=True)
-
-    def _finish(self) -> None:
+    def _finish(self, kind: type[BaseException] | None, *_: Any) -> None:
+        if kind is not None:
+            return
+        assert self._written.all(), f"{int((~self._written).sum())} rows never written"
         for array in self._arrays.values():
             array.flush()
-        self._arrays.clear()
         index = {
             **self._meta,
             "format": FORMAT,
@@ -139,10 +129,6 @@ class MaskWriter:
             "gene_ids": self._gene_ids,
         }
         (self._aside / INDEX).write_text(json.dumps(index, indent=1) + "\n")
-        self._aside.chmod(0o755)  # mkdtemp is private; stores are shared on a cluster
-        if self._directory.exists():
-            shutil.rmtree(self._directory)
-        os.replace(self._aside, self._directory)
 
 
 def write_masks(
