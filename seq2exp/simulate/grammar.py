@@ -13,8 +13,9 @@ from seq2exp.simulate.settings import COPY_PITCH, MOTIF_LENGTH
 LETTERS = np.frombuffer(b"ACGTN", dtype=np.uint8)
 N = 4
 ACTIVE_MOTIF = "TGACGCGTCA"
-DECOY_MOTIF = "GATGCGCATC"  # the bases of the active motif in another order: equal composition
-PROMOTER_MOTIF = "CCGGATCCGG"
+DECOY_MOTIF = "CTGCATGCAG"  # the bases of the active motif in another order: equal composition
+PROMOTER_MOTIF = "GGGCTAGCCC"
+CPG_KEPT = 0.2  # share of CpG that vertebrate genomes keep; the others deaminated to TpG or CpA
 BASE_FREQUENCIES = (0.29, 0.21, 0.21, 0.29)
 STOP_CODONS = ("TAA", "TAG", "TGA")
 
@@ -35,21 +36,38 @@ def cell_line_motifs(count: int) -> list[str]:
     for number in np.random.default_rng(0).permutation(4**5):
         half = (number // 4 ** np.arange(5) % 4).astype(np.uint8)
         motif = np.concatenate([half, 3 - half[::-1]])
-        if len(set(half)) >= 3 and all((motif != other).sum() >= 6 for other in chosen):
+        without_cpg = "CG" not in decode(motif)
+        if without_cpg and len(set(half)) >= 3 and all((motif != other).sum() >= 6 for other in chosen):
             chosen.append(motif)
     return [decode(motif) for motif in chosen[3 : 3 + count]]
 
 
 def background(length: int, rng: np.random.Generator) -> np.ndarray:
-    """Return random base codes (uint8), independent, 42% G and C."""
+    """Return random base codes (uint8): independent, 42% G and C, then CpG-depleted.
+
+    As in vertebrate genomes, most CpG have become TpG or CpA, so that a motif with CpG, like the
+    active one (and like those of CREB, ETS or NRF1), stands out.
+    """
     thresholds = np.cumsum(BASE_FREQUENCIES)[:3]
-    return np.searchsorted(thresholds, rng.random(length, dtype=np.float32)).astype(np.uint8)
+    codes = np.searchsorted(thresholds, rng.random(length, dtype=np.float32)).astype(np.uint8)
+    deplete_cpg(codes, rng)
+    return codes
+
+
+def deplete_cpg(codes: np.ndarray, rng: np.random.Generator) -> None:
+    """Deaminate, in place, all but `CPG_KEPT` of the CpG: half to TpG, half to CpA."""
+    c = np.flatnonzero((codes[:-1] == 1) & (codes[1:] == 2))
+    c = c[rng.random(c.size) >= CPG_KEPT]
+    on_plus = rng.random(c.size) < 0.5
+    codes[c[on_plus]] = 3  # C to T
+    codes[c[~on_plus] + 1] = 0  # C to T on the other strand: G to A
 
 
 def coding_sequence(codons: int, rng: np.random.Generator) -> np.ndarray:
-    """Return base codes of ATG, ``codons - 1`` sense codons free of the active motif, a stop."""
+    """Return base codes of ATG, ``codons - 1`` sense codons without CpG, a stop."""
     stops = [encode(stop) @ (16, 4, 1) for stop in STOP_CODONS]
-    sense = np.setdiff1d(np.arange(64), stops)
+    cpg = [n for n in range(64) if n // 4 == 6 or n % 16 == 6]  # CGN and NCG
+    sense = np.setdiff1d(np.arange(64), [*stops, *cpg])
     start, stop = encode("ATG"), encode(STOP_CODONS[rng.integers(3)])
     while True:
         numbers = rng.choice(sense, size=codons - 1)
