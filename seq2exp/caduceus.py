@@ -125,10 +125,13 @@ class RMSNorm(nn.Module):
 class Layer(nn.Module):
     """Pre-norm residual layer; the residual stream stays in float32."""
 
-    def __init__(self, d_model: int, d_state: int, d_conv: int, expand: int) -> None:
+    def __init__(self, d_model: int, n_layers: int, d_state: int, d_conv: int, expand: int) -> None:
         super().__init__()
         self.norm = RMSNorm(d_model)
         self.mixer = BiMamba(d_model, d_state, d_conv, expand)
+        nn.init.kaiming_uniform_(self.mixer.out_proj.weight, a=math.sqrt(5))
+        with torch.no_grad():  # so that the residual stream does not grow with depth (GPT-2)
+            self.mixer.out_proj.weight /= math.sqrt(n_layers)
 
     def forward(self, residual: Tensor) -> Tensor:
         """Map residual (B, L, d) to residual + mixer(norm(residual))."""
@@ -149,13 +152,9 @@ class Backbone(nn.Module):
     ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
-            Layer(d_model, d_state, d_conv, expand) for _ in range(n_layers)
+            Layer(d_model, n_layers, d_state, d_conv, expand) for _ in range(n_layers)
         )
         self.norm = RMSNorm(d_model)
-        for layer in self.layers:
-            nn.init.kaiming_uniform_(layer.mixer.out_proj.weight, a=math.sqrt(5))
-            with torch.no_grad():
-                layer.mixer.out_proj.weight /= math.sqrt(n_layers)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (B, L, d) to (B, L, d)."""

@@ -15,7 +15,7 @@ import lightning as L
 import numpy as np
 import pandas as pd
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
 
@@ -227,7 +227,7 @@ def fit(
         seed=run.seed,
         contact_bin=contact_bin,
     )
-    history = History()
+    history = History(training)
     best = ModelCheckpoint(
         folder,
         filename="best-{step}",
@@ -235,29 +235,12 @@ def fit(
         save_weights_only=True,
         enable_version_counter=False,
     )
-    trainer = L.Trainer(
-        accelerator=training.accelerator,
-        devices=1,
-        precision=precision(training),
-        max_steps=training.steps,
-        val_check_interval=validate_every,
-        num_sanity_val_steps=0,
-        gradient_clip_val=training.gradient_clip,
-        log_every_n_steps=min(50, validate_every),
-        callbacks=[
-            history,
-            best,  # before ResumeCheckpoint, whose file then knows of the best step
-            ResumeCheckpoint(resume, training.checkpoint_every, validate_every),
-            ProgressLines(),
-        ],
-        logger=[TensorBoardLogger(folder, name="tensorboard"), CSVLogger(folder, name="csv")],
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    save = ResumeCheckpoint(resume, training.checkpoint_every, validate_every)
+    callbacks: list[Callback] = [history, ProgressLines(training.steps), best, save]
+    trainer = new_trainer(training, folder, validate_every, callbacks)
     if first_step:
         log.info("resuming at step %d of %d from %s", first_step, training.steps, resume)
-    with warnings.catch_warnings():
-        ignore_known_warnings()
+    with quiet_lightning():
         trainer.fit(
             task,
             loader(splits.train, training, batch_sampler=order),
@@ -269,6 +252,27 @@ def fit(
     task.load_state_dict(best_state["state_dict"])
     resume.unlink(missing_ok=True)  # a later run with the same settings starts anew
     return Fitted(training.steps, int(best_state["global_step"]), history.rows, history.seconds())
+
+
+def new_trainer(
+    training: TrainingConfig, folder: Path, validate_every: int, callbacks: list[Callback]
+) -> L.Trainer:
+    """Lightning's loop over all steps as one epoch, so that a resumed run continues inside it."""
+    with quiet_lightning():
+        return L.Trainer(
+            accelerator=training.accelerator,
+            devices=1,
+            precision=precision(training),
+            max_steps=training.steps,
+            val_check_interval=validate_every,
+            num_sanity_val_steps=0,
+            gradient_clip_val=training.gradient_clip,
+            log_every_n_steps=min(50, validate_every),
+            callbacks=callbacks,
+            logger=[TensorBoardLogger(folder, name="tensorboard"), CSVLogger(folder, name="csv")],
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
 
 
 def saved_step(resume: Path) -> int:
@@ -297,17 +301,24 @@ def precision(training: TrainingConfig) -> Any:
     return {"bf16": "bf16-mixed", "float32": "32-true"}[chosen]
 
 
-def ignore_known_warnings() -> None:
-    """Silence what Lightning says of choices that were made on purpose."""
-    for message in (
-        ".*does not have many workers.*",  # small runs read windows in the main process
-        ".*ended before the epoch ended and your dataloader is not resumable.*",  # ours resumes
-        ".*Checkpoint directory .* exists and is not empty.*",  # a resumed run
-        ".*Experiment logs directory .* exists and is not empty.*",
-        ".*Your `IterableDataset` has `__len__` defined.*",
-        ".*isinstance.treespec, LeafSpec.*",  # inside Lightning, with torch's newer pytrees
-    ):
-        warnings.filterwarnings("ignore", message)
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Silence what Lightning says of choices that were made on purpose; our log has the rest."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            for message in (
+                ".*does not have many workers.*",  # small runs read windows in the main process
+                ".*your dataloader is not resumable.*",  # ours is: see seq2exp.batching
+                ".*directory .* exists and is not empty.*",  # a resumed run
+                ".*isinstance.treespec, LeafSpec.*",  # inside Lightning, with newer pytrees
+            ):
+                warnings.filterwarnings("ignore", message)
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def batches(datasets: Iterable[WindowDataset], contact_bin: int) -> Iterator[Batch]:

@@ -10,7 +10,7 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, Checkpoint
 from torch import Tensor
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
@@ -124,7 +124,8 @@ class ExpressionTask(L.LightningModule):
 class History(Callback):
     """One row per validation; travels in the resumable checkpoint."""
 
-    def __init__(self) -> None:
+    def __init__(self, training: TrainingConfig) -> None:
+        self.training = training
         self.rows: list[dict[str, float]] = []
         self._sums = {"train_loss": 0.0, "train_kl": 0.0, "batches": 0.0}
         self._seconds, self._since = 0.0, time.monotonic()
@@ -150,7 +151,7 @@ class History(Callback):
         self.rows.append(
             {
                 "step": trainer.global_step,
-                "learning_rate": learning_rate(trainer.global_step, pl_module.training_config),
+                "learning_rate": learning_rate(trainer.global_step, self.training),
                 "train_loss": self._sums["train_loss"] / batches,
                 "train_kl": self._sums["train_kl"] / batches,
                 **{name: value for name, value in metrics.items() if name.startswith("valid_")},
@@ -173,8 +174,11 @@ class History(Callback):
         self._seconds = state_dict["seconds"]
 
 
-class ResumeCheckpoint(Callback):
+class ResumeCheckpoint(Checkpoint):
     """Save all of the training state every so many steps, and after each validation.
+
+    Lightning runs checkpoint callbacks last and in their order: given after the one that keeps the
+    best weights, this one saves what that one knows.
 
     Not at the step of a validation itself: a run resumed there would skip that validation.
     """
@@ -196,8 +200,8 @@ class ResumeCheckpoint(Callback):
 class ProgressLines(Callback):
     """A line with windows per second and the time left, every ``interval`` seconds."""
 
-    def __init__(self, interval: float = 15.0) -> None:
-        self.interval = interval
+    def __init__(self, steps: int, interval: float = 15.0) -> None:
+        self.steps, self.interval = steps, interval
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._first_step, self._started = trainer.global_step, time.monotonic()
@@ -211,7 +215,7 @@ class ProgressLines(Callback):
         if now - self._last < self.interval:
             return
         self._last, elapsed = now, now - self._started
-        step, total = trainer.global_step, pl_module.training_config.steps
+        step, total = trainer.global_step, self.steps
         left = elapsed / (step - self._first_step) * (total - step)
         progress_log.info(
             "step %d/%d (%.0f%%), %.1f windows/s, loss %.4f, %d:%02d left",
