@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shutil
 import warnings
 import zlib
 from collections.abc import Collection, Iterable, Iterator
@@ -97,6 +98,40 @@ def whole_file(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path, files: Collection[str]) -> Iterator[Path]:
+    """Yield a temporary folder beside ``path`` that takes its place only if the block succeeds.
+
+    Parameters
+    ----------
+    path
+        The folder to create; an older one is replaced.
+    files
+        Every name that such a folder may hold.
+
+    Raises
+    ------
+    UserError
+        ``path`` holds a file of another name, which replacing it would delete.
+    """
+    path = Path(path)
+    if path.exists():
+        foreign = sorted(entry.name for entry in path.iterdir() if entry.name not in files)
+        if foreign:
+            raise UserError(f"{path}: holds {foreign[0]!r}, not written here; move it elsewhere")
+    temporary = path.with_name(f".tmp-{secrets.token_hex(4)}-{path.name}")
+    old = temporary.with_suffix(".old")
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        if path.exists():
+            os.replace(path, old)
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def write_table(frame: pd.DataFrame, path: Path) -> None:

@@ -1,0 +1,169 @@
+"""Contacts of every bin of a window with the TSS: from a Hi-C map, or by a distance power law.
+
+Bins are aligned to the genome: bin i covers [i * bin, (i + 1) * bin). Values are
+log10(1 + contact), as the networks read them (paper, section 4.1).
+
+A map's scale is that of its balancing: VC and KR vectors of .hic files keep the size of counts,
+while cooler's ``weight`` makes every row sum to 1, so that log10(1 + contact) is near zero.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from seq2exp.config import PowerLaw
+from seq2exp.errors import UserError
+from seq2exp.filetypes import require_kind
+from seq2exp.tracks import Missing, resolve_chromosome
+
+
+class ContactMap(NamedTuple):
+    """An open .hic, .cool or .mcool at one resolution, with the normalisation to apply."""
+
+    path: Path
+    sizes: dict[str, int]
+    resolution: int
+    normalization: str
+    handle: Any
+
+
+def open_contact_map(path: Path, resolution: int, normalization: str) -> ContactMap:
+    """Open a contact map at a resolution (bp) and check that the normalisation exists.
+
+    Raises
+    ------
+    UserError
+        Not a contact map, or without this resolution or normalisation: lists those it has.
+    """
+    path = Path(path)
+    require_kind(path, "hic", "HDF5")
+    try:
+        handle = _open(path, resolution)
+        sizes = {str(name): int(size) for name, size in handle.chromosomes().items()}
+        known = [str(name) for name in handle.avail_normalizations()]
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"{path}: unreadable contact map ({reason}); get the file again") from None
+    if normalization != "NONE" and normalization not in known:
+        raise UserError(
+            f"{path}: no normalization {normalization!r} at {resolution} bp; it has "
+            f"{', '.join(['NONE', *known])}; set hic.normalization to one of these"
+        )
+    return ContactMap(path, sizes, resolution, normalization, handle)
+
+
+def _open(path: Path, resolution: int) -> Any:
+    # Not at the top: once imported, its logger objects to forks, and so to DataLoader workers.
+    import hictkpy
+
+    single = hictkpy.is_cooler(path)
+    if single:
+        available = [hictkpy.File(path).resolution()]
+    else:
+        available = [int(size) for size in hictkpy.MultiResFile(path).resolutions()]
+    if resolution not in available:
+        raise UserError(
+            f"{path}: no resolution {resolution}; it has "
+            f"{', '.join(map(str, available))}; set hic.resolution to one of these"
+        )
+    return hictkpy.File(path) if single else hictkpy.File(path, resolution)
+
+
+def bins_of_window(length: int, bin_size: int) -> int:
+    """Count the genome-aligned bins that a window can touch, whatever its phase (41 for 200/5 kb).
+
+    The last base of a window with the largest phase, bin_size - 1, is in bin
+    (bin_size - 1 + length - 1) // bin_size.
+    """
+    return (bin_size + length - 2) // bin_size + 1
+
+
+def tss_contacts(
+    chrom: str,
+    tss: int,
+    window_start: int,
+    window_end: int,
+    *,
+    contact_map: ContactMap | None,
+    power_law: PowerLaw,
+    missing: Missing = "error",
+) -> tuple[np.ndarray, int]:
+    """Contacts of each bin of a window with the TSS.
+
+    Parameters
+    ----------
+    chrom, tss, window_start, window_end
+        0-based half-open; the window may reach beyond the chromosome.
+    contact_map
+        From :func:`open_contact_map`; None for the power law.
+    power_law
+        Used only without a map.
+    missing
+        ``zeros``: a chromosome that the map lacks reads as zeros.
+
+    Returns
+    -------
+    values : float32 (bins,)
+        log10(1 + contact); 0 for bins beyond the map's chromosome and where the map has NaN.
+    bin_size : int
+        In bp.
+    """
+    bin_size = power_law.bin if contact_map is None else contact_map.resolution
+    first = window_start // bin_size
+    count = bins_of_window(window_end - window_start, bin_size)
+    if contact_map is None:
+        contacts = power_law_contacts(np.arange(first, first + count) - tss // bin_size, power_law)
+    else:
+        contacts = _map_contacts(contact_map, chrom, tss // bin_size, first, count, missing)
+    return np.log10(1 + contacts).astype(np.float32), bin_size
+
+
+def power_law_contacts(bins_apart: np.ndarray, power_law: PowerLaw) -> np.ndarray:
+    """Contact of bins at a distance d of whole bins: at_bin * (max(d, bin) / bin) ** -gamma.
+
+    A bin with itself counts as one bin apart (ABC, Fulco et al. 2019: closer is not resolved).
+    """
+    return power_law.at_bin * np.maximum(np.abs(bins_apart), 1.0) ** -power_law.gamma
+
+
+def _map_contacts(
+    contact_map: ContactMap, chrom: str, tss_bin: int, first: int, count: int, missing: Missing
+) -> np.ndarray:
+    values = np.zeros(count)
+    name = resolve_chromosome(contact_map.sizes, chrom, contact_map.path, missing=missing)
+    if name is None:
+        return values
+    n_bins = -(-contact_map.sizes[name] // contact_map.resolution)
+    start, end = max(first, 0), min(first + count, n_bins)
+    if not start <= tss_bin < end:
+        raise UserError(
+            f"{contact_map.path}: {name} ends at {contact_map.sizes[name]}, before the TSS in bin "
+            f"{tss_bin} of {contact_map.resolution} bp; get the map of this genome"
+        )
+    # Readers hold the upper triangle only: the column above the diagonal, then the row right of it.
+    above = _fetch(contact_map, name, (start, tss_bin + 1), (tss_bin, tss_bin + 1))[:, 0]
+    right = _fetch(contact_map, name, (tss_bin, tss_bin + 1), (tss_bin, end))[0]
+    values[start - first : end - first] = np.concatenate([above, right[1:]])
+    values[np.isnan(values)] = 0
+    return values
+
+
+def _fetch(
+    contact_map: ContactMap, name: str, rows: tuple[int, int], columns: tuple[int, int]
+) -> np.ndarray:
+    size, step = contact_map.sizes[name], contact_map.resolution
+    ranges = [f"{name}:{start * step}-{min(end * step, size)}" for start, end in (rows, columns)]
+    try:
+        selector = contact_map.handle.fetch(
+            *ranges, normalization=contact_map.normalization, count_type="float64"
+        )
+        return selector.to_numpy()
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"{contact_map.path}: cannot read {ranges[0]} x {ranges[1]} with normalization "
+            f"{contact_map.normalization} ({reason}); choose another hic.normalization"
+        ) from None

@@ -1,0 +1,299 @@
+"""The window store of a cell line: every base of every TSS window once, memory-mapped.
+
+Layout: docs/architecture.md, "Window store"; T bases as in :mod:`seq2exp.store_bases`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from seq2exp.config import PowerLaw, WindowConfig
+from seq2exp.contacts import (
+    bins_of_window,
+    open_contact_map,
+    tss_contacts,
+)
+from seq2exp.errors import UserError
+from seq2exp.expression import PROMOTER_REACH, LabelInputs, promoter_activity, read_labels
+from seq2exp.reference import read_chrom_sizes
+from seq2exp.schemas import (
+    GENE_COLUMNS,
+    MRNA_FEATURES,
+    PROMOTER_ACTIVITY,
+    label_column,
+    numbers,
+    read_table,
+    whole_folder,
+    write_table,
+)
+from seq2exp.store_bases import window_runs, window_starts, write_bases
+from seq2exp.tracks import Track, check_assembly, open_bigwig, read_signal
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+FILES = ("store.json", "codes.npy", "signals.npy", "contacts.npy", "genes.tsv")
+
+
+# --------------------------------------------------------------------------- reading
+
+
+@dataclass(frozen=True, eq=False)
+class WindowStore:
+    """An open store. Pickling sends the path only: every worker maps the files itself."""
+
+    path: Path
+    meta: dict[str, Any]
+    genes: pd.DataFrame
+    """One row per gene: see ``schemas.STORE_GENE_COLUMNS``, features and labels."""
+    codes: np.ndarray
+    """uint8 (T,): bits 0-2 the base (0 A, 1 C, 2 G, 3 T, 4 N, 5 off the chromosome), bit 3 set
+    where blacklisted."""
+    signals: np.ndarray
+    """float16 (T, 2): H3K27ac, DNase."""
+    contacts: np.ndarray
+    """float32 (genes, bins): log10(1 + contact) of each genome-aligned bin with the TSS."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return open_store, (self.path,)
+
+    @property
+    def cell_line(self) -> str:
+        return self.meta["cell_line"]
+
+    @property
+    def window_length(self) -> int:
+        return self.meta["window_length"]
+
+    @property
+    def promoter_length(self) -> int:
+        return self.meta["promoter_length"]
+
+    @property
+    def contact_bin(self) -> int:
+        return self.meta["contact_bin"]
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Gene features, in the order of ``features``; promoter activity is the last."""
+        return tuple(self.meta["features"])
+
+    @cached_property
+    def features(self) -> np.ndarray:
+        """float32 (genes, features)."""
+        return self.genes[list(self.feature_names)].to_numpy(np.float32)
+
+    @cached_property
+    def offsets(self) -> np.ndarray:
+        """int64 (genes,): the first base of every gene's window on the axis of T bases."""
+        return self.genes["offset"].to_numpy(np.int64)
+
+    @cached_property
+    def contact_phases(self) -> np.ndarray:
+        """int64 (genes,): bases between the first bin's start and the window's start."""
+        return self.genes["contact_phase"].to_numpy(np.int64)
+
+    def labels(self, assay: str) -> np.ndarray:
+        """float32 (genes,), NaN where a gene has no label for the assay."""
+        if assay not in self.meta["assays"]:
+            raise UserError(
+                f"{self.path}: no labels for assay {assay!r}; it has "
+                f"{', '.join(self.meta['assays'])}; build the windows again with this assay"
+            )
+        return self.genes[label_column(assay)].to_numpy(np.float32)
+
+
+def open_store(path: Path) -> WindowStore:
+    """Map a store for reading.
+
+    Raises
+    ------
+    UserError
+        Not a store, of another format version, or its files do not fit together.
+    """
+    path = Path(path)
+    try:
+        meta = json.loads((path / "store.json").read_text())
+    except (OSError, ValueError):
+        raise UserError(f"{path}: no readable store.json; build the windows first") from None
+    if meta.get("format") != FORMAT:
+        raise UserError(f"{path}: store format {meta.get('format')}, not {FORMAT}; build it again")
+    arrays = {}
+    shapes = {
+        "codes": (meta["bases"],),
+        "signals": (meta["bases"], 2),
+        "contacts": (meta["genes"], meta["contact_bins"]),
+    }
+    for name, shape in shapes.items():
+        try:
+            # A plain array over the map: slicing np.memmap itself costs microseconds each time.
+            arrays[name] = np.asarray(np.load(path / f"{name}.npy", mmap_mode="r"))
+        except (OSError, ValueError):
+            raise UserError(f"{path}/{name}.npy: missing or truncated; build it again") from None
+        if arrays[name].shape != shape:
+            raise UserError(
+                f"{path}/{name}.npy: shape {arrays[name].shape}, store.json says {shape}"
+            )
+    return WindowStore(path, meta, read_table(path / "genes.tsv", GENE_COLUMNS), **arrays)
+
+
+# --------------------------------------------------------------------------- building
+
+
+def build_store(
+    out_dir: Path,
+    *,
+    cell_line: str,
+    genome_name: str,
+    fasta: Path,
+    chrom_sizes: Path,
+    genes_table: Path,
+    blacklist: Path | None,
+    h3k27ac: Path,
+    dnase: Path,
+    hic: tuple[Path, int, str] | None,
+    labels: dict[str, LabelInputs],
+    window: WindowConfig,
+    power_law: PowerLaw,
+) -> None:
+    """Build the store of one cell line; the folder appears whole or not at all.
+
+    Parameters
+    ----------
+    out_dir
+        Folder to create (an older store there is replaced).
+    cell_line, genome_name
+        Written into ``store.json``.
+    fasta, chrom_sizes
+        From :func:`seq2exp.reference.prepare_genome`.
+    genes_table
+        ``genes.tsv`` of the reference; genes without a label for any assay are left out.
+    blacklist, h3k27ac, dnase
+        BED and bigWigs.
+    hic
+        Path, resolution (bp) and normalisation; None for the power law.
+    labels
+        Per assay.
+
+    Raises
+    ------
+    UserError
+        A file is unreadable or of another assembly, a signal is negative, or no gene has a label.
+    """
+    sizes = read_chrom_sizes(chrom_sizes)
+    tracks = [open_bigwig(path) for path in (h3k27ac, dnase)]
+    for track in tracks:
+        check_assembly(track.sizes, sizes, track.path)
+    genes = _labelled_genes(genes_table, labels, sizes, window)
+    runs, offsets = window_runs(genes, window.length)
+    genes["offset"] = offsets
+    with whole_folder(out_dir, FILES) as folder:
+        digests = write_bases(folder, runs, tracks, fasta, blacklist, window.missing_chromosome)
+        contacts, bin_size = _contacts(genes, sizes, hic, window, power_law)
+        np.save(folder / "contacts.npy", contacts)
+        genes["contact_phase"] = window_starts(genes, window.length) % bin_size
+        genes[PROMOTER_ACTIVITY] = _promoter_activities(genes, tracks, window)
+        features = [*(name for name in MRNA_FEATURES if name in genes), PROMOTER_ACTIVITY]
+        assay_columns = [label_column(assay) for assay in labels]
+        columns = [*GENE_COLUMNS, "offset", "contact_phase", *features, *assay_columns]
+        write_table(genes[columns], folder / "genes.tsv")
+        for name in ("contacts.npy", "genes.tsv"):
+            digests[name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        meta = {
+            "format": FORMAT,
+            "genome": genome_name,
+            "cell_line": cell_line,
+            "window_length": window.length,
+            "promoter_length": window.promoter_length,
+            "contact_bin": bin_size,
+            "contact_bins": contacts.shape[1],
+            "contacts_from": "power law" if hic is None else Path(hic[0]).name,
+            "features": features,
+            "assays": list(labels),
+            "genes": len(genes),
+            "bases": runs[-1].offset + runs[-1].end - runs[-1].start,
+            "sha256": digests,
+            "runs": [list(run) for run in runs],
+        }
+        (folder / "store.json").write_text(json.dumps(meta, indent=1) + "\n")
+    log.info("%s: %d genes, %d bases in %d runs", out_dir, len(genes), meta["bases"], len(runs))
+
+
+def _labelled_genes(
+    genes_table: Path, labels: dict[str, LabelInputs], sizes: dict[str, int], window: WindowConfig
+) -> pd.DataFrame:
+    genes = read_table(genes_table, GENE_COLUMNS)
+    genes["tss"] = numbers(genes, "tss", genes_table, whole=True)
+    outside = genes[~genes["chrom"].isin(list(sizes))]
+    if len(outside):
+        raise UserError(
+            f"{genes_table}: gene {outside['gene_id'].iloc[0]!r} is on "
+            f"{outside['chrom'].iloc[0]!r}, which the genome lacks; prepare the genes again"
+        )
+    for name in MRNA_FEATURES:
+        if name in genes and np.isnan(numbers(genes, name, genes_table)).any():
+            lacking = genes["gene_id"][genes[name].isna()].iloc[0]
+            raise UserError(
+                f"{genes_table}: gene {lacking!r} has no {name}; fill the cell or drop the column"
+            )
+    for assay, inputs in labels.items():
+        genes[label_column(assay)] = read_labels(inputs, genes, sizes, window.missing_chromosome)
+    known = genes[[label_column(assay) for assay in labels]].notna()
+    for assay in labels:
+        log.info("label %s: %d of %d genes", assay, known[label_column(assay)].sum(), len(genes))
+    kept = genes[known.any(axis=1)].reset_index(drop=True)
+    if kept.empty:
+        raise UserError(f"{genes_table}: no gene has a label for {', '.join(labels)}; check labels")
+    if len(kept) < len(genes):
+        log.warning("%d genes without any label are left out", len(genes) - len(kept))
+    return kept
+
+
+def _contacts(
+    genes: pd.DataFrame,
+    sizes: dict[str, int],
+    hic: tuple[Path, int, str] | None,
+    window: WindowConfig,
+    power_law: PowerLaw,
+) -> tuple[np.ndarray, int]:
+    contact_map = None if hic is None else open_contact_map(*hic)
+    if contact_map is not None:
+        check_assembly(contact_map.sizes, sizes, contact_map.path)
+    bin_size = power_law.bin if contact_map is None else contact_map.resolution
+    values = np.empty((len(genes), bins_of_window(window.length, bin_size)), dtype=np.float32)
+    places = zip(genes["chrom"], genes["tss"], window_starts(genes, window.length), strict=True)
+    progress = tqdm(places, total=len(genes), unit="gene", desc="contacts", disable=None)
+    for row, (chrom, tss, start) in enumerate(progress):
+        values[row], _ = tss_contacts(
+            *(chrom, int(tss), int(start), int(start) + window.length),
+            contact_map=contact_map,
+            power_law=power_law,
+            missing=window.missing_chromosome,
+        )
+    return values, bin_size
+
+
+def _promoter_activities(
+    genes: pd.DataFrame, tracks: list[Track], window: WindowConfig
+) -> list[float]:
+    activities = []
+    for chrom, tss in zip(genes["chrom"], genes["tss"].astype(int), strict=True):
+        h3k27ac, dnase = (
+            read_signal(
+                *(track, chrom, tss - PROMOTER_REACH, tss + PROMOTER_REACH),
+                missing=window.missing_chromosome,
+            )
+            for track in tracks
+        )
+        activities.append(promoter_activity(h3k27ac, dnase))
+    return activities

@@ -1,0 +1,126 @@
+"""bigWig tracks to arrays: NaN to 0, zeros beyond chromosome ends, chr1 / 1 naming."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pyBigWig
+
+from seq2exp.bigwig_file import require_whole_bigwig
+from seq2exp.errors import UserError
+from seq2exp.reference import match_chromosome, shown
+
+Missing = Literal["error", "zeros"]
+"""What to do where a file lacks a chromosome (``window.missing_chromosome``)."""
+
+
+class Track(NamedTuple):
+    """An open bigWig. Not to be shared between processes: each opens its own."""
+
+    path: Path
+    sizes: dict[str, int]
+    handle: Any
+
+
+def open_bigwig(path: Path) -> Track:
+    """Open a bigWig after checking that it is one, and whole.
+
+    Raises
+    ------
+    UserError
+        Missing, empty, HTML, another format or truncated: one line naming the file.
+    """
+    path = Path(path)
+    require_whole_bigwig(path)
+    try:
+        handle = pyBigWig.open(str(path))
+        return Track(path, dict(handle.chroms()), handle)
+    except (RuntimeError, AttributeError, TypeError):
+        raise UserError(f"{path}: unreadable bigWig; get the file again") from None
+
+
+def check_assembly(track_sizes: dict[str, int], chrom_sizes: dict[str, int], path: Path) -> None:
+    """Check that a file and the genome agree on the length of every chromosome they share.
+
+    Raises
+    ------
+    UserError
+        A length differs, or no chromosome is shared: the file is of another assembly.
+    """
+    shared = 0
+    for name, size in chrom_sizes.items():
+        found = match_chromosome(name, track_sizes)
+        if found is None:
+            continue
+        shared += 1
+        if track_sizes[found] != size:
+            raise UserError(
+                f"{path}: {found} has {track_sizes[found]} bp but the genome's {name} has {size}; "
+                "the file is of another assembly, get the one of this genome"
+            )
+    if not shared:
+        raise UserError(
+            f"{path}: no chromosome in common with the genome ({shown(track_sizes)} against "
+            f"{shown(chrom_sizes)}); get the file of this genome"
+        )
+
+
+def read_signal(track: Track, chrom: str, start: int, end: int, *, missing: Missing) -> np.ndarray:
+    """Read one value per base.
+
+    Parameters
+    ----------
+    track
+        From :func:`open_bigwig`.
+    chrom, start, end
+        0-based half-open; may reach beyond the chromosome at both ends.
+    missing
+        ``zeros``: a chromosome that the track lacks reads as zeros.
+
+    Returns
+    -------
+    float32 (end - start,)
+        In the units of the file; 0 where there is no data and beyond the chromosome.
+
+    Raises
+    ------
+    UserError
+        The track lacks the chromosome (``missing="error"``), or its data are damaged.
+    """
+    values = np.zeros(end - start, dtype=np.float32)
+    name = resolve_chromosome(track.sizes, chrom, track.path, missing=missing)
+    if name is None:
+        return values
+    inside_start, inside_end = max(start, 0), min(end, track.sizes[name])
+    if inside_start >= inside_end:
+        return values
+    try:
+        inside = track.handle.values(name, inside_start, inside_end, numpy=True)
+    except RuntimeError:
+        raise UserError(
+            f"{track.path}: damaged data at {name}:{inside_start}-{inside_end}; get the file again"
+        ) from None
+    inside[np.isnan(inside)] = 0
+    values[inside_start - start : inside_end - start] = inside
+    return values
+
+
+def resolve_chromosome(
+    sizes: dict[str, int], chrom: str, path: Path, *, missing: Missing
+) -> str | None:
+    """Find a genome's chromosome in a file; None where the file lacks it and zeros are asked for.
+
+    Raises
+    ------
+    UserError
+        The file lacks it and ``missing`` is ``error``.
+    """
+    name = match_chromosome(chrom, sizes)
+    if name is None and missing == "error":
+        raise UserError(
+            f"{path}: no chromosome {chrom!r}, it has {shown(sizes)}; use a file that covers it, "
+            "drop it from genome.chromosomes, or set window.missing_chromosome: zeros"
+        )
+    return name
