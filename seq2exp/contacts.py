@@ -56,7 +56,7 @@ def open_contact_map(path: Path, resolution: int, normalization: str) -> Contact
 
 
 def _open(path: Path, resolution: int) -> Any:
-    # Not at the top: once imported, its logger objects to forks, and so to DataLoader workers.
+    # Not at the top: once it is loaded, a forked process (a DataLoader worker) can hang.
     import hictkpy
 
     single = hictkpy.is_cooler(path)

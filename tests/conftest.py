@@ -34,11 +34,6 @@ GENES = [
 ]
 
 
-def pytest_configure(config):
-    # Tests build stores (with hictkpy) and fork DataLoader workers in one process; users never do.
-    config.addinivalue_line("filterwarnings", "ignore:hictkpy. detected a call to fork:UserWarning")
-
-
 @dataclass(frozen=True)
 class Toy:
     """Paths of the toy files, and the arrays they were written from."""
