@@ -28,8 +28,8 @@ fi
     fail "$("$environment/bin/python" --version) in $environment is too old; 3.11 or newer is needed"
 
 echo "setup: installing Python packages into $environment (a few minutes the first time)"
-"$environment/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements.lock
-"$environment/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps -e .
+"$environment/bin/python" -m pip install -qq --disable-pip-version-check -r requirements.lock
+"$environment/bin/python" -m pip install -qq --disable-pip-version-check --no-deps -e .
 
 if ! PATH="$environment/bin:$PATH" command -v bedtools >/dev/null; then
     install_with_apt bedtools ||

@@ -7,6 +7,7 @@ job that was killed for memory or time can succeed when it is tried again.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -28,14 +29,20 @@ LAYER_SETTINGS = ("layers", "generator_layers", "predictor_layers")
 
 
 def size_mb(paths: Iterable[str | Path]) -> float:
-    """Size on disk in MB of files and whole directories; what does not exist yet counts 0."""
-    return sum(_bytes(Path(path)) for path in paths) / 1e6
+    """Size on disk in MB of files and whole directories.
+
+    Raises
+    ------
+    FileNotFoundError
+        A file does not exist yet. Snakemake then asks again when it does, so this must not be 0.
+    """
+    return sum(_bytes(str(path)) for path in paths) / 1e6
 
 
-def _bytes(path: Path) -> int:
-    if path.is_dir():
-        return sum(_bytes(child) for child in path.iterdir())
-    return path.stat().st_size if path.exists() else 0
+def _bytes(path: str) -> int:
+    if os.path.isdir(path):
+        return sum(_bytes(entry.path) for entry in os.scandir(path))
+    return os.stat(path).st_size
 
 
 def memory_mb(paths: Iterable[str | Path], attempt: int, caps: ResourcesConfig) -> int:

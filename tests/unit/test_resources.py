@@ -25,9 +25,15 @@ def two_mb(tmp_path):
     return [tmp_path / "store", tmp_path / "table.tsv"]
 
 
-def test_size_counts_directories_and_not_what_does_not_exist_yet(two_mb, tmp_path):
+def test_size_counts_directories(two_mb):
     assert resources.size_mb(two_mb) == 2.0
-    assert resources.size_mb([tmp_path / "later.fa"]) == 0
+
+
+def test_a_file_that_is_not_there_yet_is_not_taken_for_an_empty_one(two_mb, tmp_path):
+    later = str(tmp_path / "later.fa")
+    with pytest.raises(FileNotFoundError) as error:
+        resources.memory_mb([*two_mb, later], 1, CAPS)
+    assert error.value.filename == later  # by which Snakemake knows to ask again
 
 
 def test_memory_grows_with_input_and_attempt(two_mb):
