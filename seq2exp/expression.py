@@ -12,7 +12,7 @@ import pandas as pd
 
 from seq2exp.errors import UserError
 from seq2exp.reference import shown
-from seq2exp.schemas import numbers, read_table
+from seq2exp.schemas import numbers, read_table, strip_version
 from seq2exp.tracks import Missing, Track, check_assembly, open_bigwig, read_signal
 
 PROMOTER_REACH = 500
@@ -89,13 +89,14 @@ def label_from_table(
         a value is negative under log10, or no gene is found.
     """
     table = read_table(path, [id_column, column], text=[id_column])
-    ids = strip_version(table[id_column])
+    ids = table[id_column].map(strip_version)
     doubled = ids[ids.duplicated()]
     if len(doubled):
         raise UserError(f"{path}: gene {doubled.iloc[0]!r} occurs twice in {id_column!r}; keep one")
     values = pd.Series(numbers(table, column, path), index=ids)
-    labels = values.reindex(strip_version(genes["gene_id"])).to_numpy()
-    if len(genes) and not ids.isin(strip_version(genes["gene_id"])).any():
+    wanted = genes["gene_id"].map(strip_version)
+    labels = values.reindex(wanted).to_numpy()
+    if len(genes) and not ids.isin(wanted).any():
         raise UserError(
             f"{path}: none of the genes is in column {id_column!r} ({_example(ids)} against "
             f"{_example(genes['gene_id'])}); give the column with gene ids as id_column"
@@ -112,11 +113,6 @@ def promoter_activity(h3k27ac: np.ndarray, dnase: np.ndarray) -> float:
         Values per base of [tss - 500, tss + 500) (ABC's promoter; paper, section 4.1).
     """
     return float(np.sqrt(h3k27ac.mean(dtype=np.float64) * dnase.mean(dtype=np.float64)))
-
-
-def strip_version(ids: pd.Series) -> pd.Series:
-    """Drop the version of Ensembl ids: ``ENSG1.15`` to ``ENSG1``, ``ENSG1.15_PAR_Y`` kept apart."""
-    return ids.astype("str").str.replace(r"\.\d+(?=$|_PAR_Y$)", "", regex=True)
 
 
 def _transformed(values: np.ndarray, transform: Transform, place: str) -> np.ndarray:

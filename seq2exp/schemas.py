@@ -63,6 +63,7 @@ HISTORY_COLUMNS = (
     "seconds",
 )
 
+_VERSION = re.compile(r"\.\d+(?=$|_PAR_Y$)")
 _TEXT = re.compile(r"gene_id|gene_name|chrom|strand|split|name|fold\d+")
 _UNREADABLE = (
     pd.errors.ParserError,
@@ -82,6 +83,11 @@ def fold_column(fold: int) -> str:
 def label_column(assay: str) -> str:
     """Name the column of the store's ``genes.tsv`` that holds the labels of one assay."""
     return f"label_{assay}"
+
+
+def strip_version(gene_id: str) -> str:
+    """Drop the version of an Ensembl id: ``ENSG1.15`` is ``ENSG1``, ``ENSG1.15_PAR_Y`` its copy."""
+    return _VERSION.sub("", gene_id)
 
 
 @contextmanager
