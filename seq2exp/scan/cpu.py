@@ -1,0 +1,179 @@
+"""The selective scan on CPUs: numba kernels on a pool of threads, with their own gradients.
+
+A thread pool of our own, not numba's: its OpenMP layer kills the process when a DataLoader
+forks after a scan, its built-in layer when two threads scan at once. The kernels release the
+interpreter lock, and the pool has as many threads as torch.get_num_threads().
+"""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from seq2exp.scan.cpu_backward import scan_backward
+from seq2exp.scan.cpu_forward import UNROLL, scan_forward
+from seq2exp.scan.cpu_tiles import STEPS
+from seq2exp.scan.simd import LANES, LOG2_E
+
+TASK_BLOCKS = 4  # blocks of 16 channels a task, fewer where that leaves threads idle
+
+
+@lru_cache(maxsize=1)
+def _pool(threads: int, process: int) -> ThreadPoolExecutor:
+    """Threads of this process: a forked child inherits the object but not its threads."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="selective-scan")
+
+
+def _run(function: Callable[..., None], tasks: list[Any]) -> None:
+    threads = min(torch.get_num_threads(), len(tasks))
+    if threads == 1:
+        for task in tasks:
+            function(task)
+    else:
+        pool = _pool(torch.get_num_threads(), os.getpid())
+        for _ in pool.map(function, tasks):
+            pass
+
+
+def _tasks(batch: int, blocks: int, chunk_floats: int, chunks: int) -> list[tuple[int, ...]]:
+    """(sequence, first channel, blocks, offset of its checkpoints, index) for each task."""
+    width = TASK_BLOCKS
+    while width > 1 and batch * -(-blocks // width) < torch.get_num_threads():
+        width //= 2
+    pieces = [
+        (sequence, first, min(width, blocks - first))
+        for sequence in range(batch)
+        for first in range(0, blocks, width)
+    ]
+    return [
+        (sequence, first * LANES, count, (sequence * blocks + first) * chunk_floats * chunks, index)
+        for index, (sequence, first, count) in enumerate(pieces)
+    ]
+
+
+def _flat(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().contiguous().flatten().numpy()
+
+
+class _Problem:
+    """Sizes and kernel inputs of one scan."""
+
+    def __init__(
+        self,
+        x: Tensor,
+        delta: Tensor,
+        A: Tensor,
+        B: Tensor,
+        C: Tensor,
+        D: Tensor,
+        delta_bias: Tensor,
+        gate: Tensor | None,
+    ) -> None:
+        self.batch, self.channels, self.length = x.shape
+        self.states = A.shape[1]
+        self.padded = -(-self.states // UNROLL) * UNROLL
+        self.blocks = -(-self.channels // LANES)
+        self.chunks = -(-self.length // STEPS)
+        missing = self.blocks * LANES - self.channels
+        decay = pad(A.detach() * LOG2_E, (0, self.padded - self.states, 0, missing))
+        decay = decay.view(self.blocks, LANES, self.padded).transpose(1, 2)
+        per_channel = [pad(vector.detach(), (0, missing)) for vector in (D, delta_bias)]
+        gates = x.new_empty(0) if gate is None else gate
+        self.inputs = tuple(map(_flat, (x, delta, B, C, gates, decay, *per_channel)))
+        self.shape = (self.channels, self.length, self.states, self.padded)
+        self.tasks = _tasks(self.batch, self.blocks, self.padded * LANES, self.chunks)
+
+    def checkpoint_size(self) -> int:
+        return self.batch * self.chunks * self.blocks * self.padded * LANES
+
+    def sum_tasks(self, parts: Tensor) -> Tensor:
+        """(task, ...) -> (sequence, ...)."""
+        each = len(self.tasks) // self.batch
+        return parts if each == 1 else parts.unflatten(0, (self.batch, each)).sum(1)
+
+
+def _forward(problem: _Problem, keep: bool, reverse: bool) -> tuple[Tensor, Tensor]:
+    y = torch.empty(problem.batch, problem.channels, problem.length)
+    checkpoints = torch.empty(problem.checkpoint_size() if keep else 0)
+    outputs = (_flat(y), checkpoints.numpy())
+
+    def scan(task: tuple[int, ...]) -> None:
+        scan_forward(problem.inputs, *outputs, task[:4], problem.shape, reverse)
+
+    _run(scan, problem.tasks)
+    return y, checkpoints
+
+
+def _backward(
+    problem: _Problem, y_gradient: Tensor, checkpoints: Tensor, gated: bool, reverse: bool
+) -> tuple[Tensor | None, ...]:
+    batch, tasks, length = problem.batch, len(problem.tasks), problem.length
+    wide = problem.blocks * LANES
+    x = torch.empty(batch, problem.channels, length)
+    delta = torch.empty_like(x)
+    B = torch.empty(tasks, problem.states, length)
+    C = torch.empty_like(B)
+    gate = torch.empty(tasks if gated else 0, length)
+    decay = torch.empty(batch, problem.blocks, problem.padded, LANES)
+    D, bias = torch.empty(batch, wide), torch.empty(batch, wide)
+    outputs = tuple(map(_flat, (x, delta, B, C, gate, decay, D, bias)))
+    given = (_flat(y_gradient), checkpoints.numpy())
+
+    def scan(task: tuple[int, ...]) -> None:
+        scan_backward(problem.inputs, *given, outputs, task, problem.shape, reverse)
+
+    _run(scan, problem.tasks)
+    A = decay.sum(0).transpose(1, 2).reshape(wide, problem.padded)
+    return (
+        x,
+        delta,
+        A[: problem.channels, : problem.states],
+        problem.sum_tasks(B),
+        problem.sum_tasks(C),
+        D.sum(0)[: problem.channels],
+        bias.sum(0)[: problem.channels],
+        problem.sum_tasks(gate) if gated else None,
+    )
+
+
+class _Scan(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, reverse: bool, keep: bool, *tensors: Any) -> Tensor:
+        y, checkpoints = _forward(_Problem(*tensors), keep, reverse)
+        if keep:
+            ctx.reverse = reverse
+            ctx.save_for_backward(checkpoints, *tensors)
+        return y
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, y_gradient: Tensor) -> tuple[Tensor | None, ...]:
+        checkpoints, *tensors = ctx.saved_tensors
+        gated = tensors[-1] is not None
+        problem = _Problem(*tensors)
+        gradients = _backward(problem, y_gradient, checkpoints, gated, ctx.reverse)
+        return None, None, *gradients
+
+
+def cpu_scan(
+    x: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor,
+    delta_bias: Tensor,
+    *,
+    reverse: bool = False,
+    gate: Tensor | None = None,
+) -> Tensor:
+    """Mamba-1 selective scan of float32 tensors; arguments as in seq2exp.scan.selective_scan."""
+    tensors = (x, delta, A, B, C, D, delta_bias, gate)
+    keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
+    return _Scan.apply(reverse, keep, *tensors)
