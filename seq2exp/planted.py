@@ -99,8 +99,8 @@ def windows(
 # --------------------------------------------------------------------------- bases
 
 
-def active_elements(path: Path, cell_line: str) -> dict[str, np.ndarray]:
-    """Read the active elements that are open in a cell line: int64 (n, 2) a chromosome, by start.
+def planted_elements(path: Path, cell_line: str) -> pd.DataFrame:
+    """Read the elements that are open in a cell line: ``chrom``, ``start``, ``end``, ``kind``.
 
     Raises
     ------
@@ -112,16 +112,18 @@ def active_elements(path: Path, cell_line: str) -> dict[str, np.ndarray]:
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a BED of planted elements ({error})") from None
     open_here = table["open_in"].fillna("").str.split(",").map(lambda names: cell_line in names)
-    chosen = table[(table["kind"] == "active") & open_here.astype(bool)]
-    places = pd.DataFrame(
-        {
-            "chrom": chosen["chrom"],
-            "start": numbers(chosen, "start", path, whole=True),
-            "end": numbers(chosen, "end", path, whole=True),
-        }
-    ).sort_values(["chrom", "start"])
+    for column in ("start", "end"):
+        table[column] = numbers(table, column, path, whole=True)
+    chosen = table.loc[open_here.astype(bool), ["chrom", "start", "end", "kind"]]
+    return chosen.sort_values(["chrom", "start"], ignore_index=True)
+
+
+def active_elements(path: Path, cell_line: str) -> dict[str, np.ndarray]:
+    """Places of the active elements that are open in a cell line: int64 (n, 2) a chromosome."""
+    elements = planted_elements(path, cell_line)
+    active = elements[elements["kind"] == "active"]
     return {
-        str(chrom): part[["start", "end"]].to_numpy() for chrom, part in places.groupby("chrom")
+        str(chrom): part[["start", "end"]].to_numpy() for chrom, part in active.groupby("chrom")
     }
 
 

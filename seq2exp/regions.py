@@ -244,6 +244,17 @@ def _lines(table: pd.DataFrame, columns: tuple[str, ...]) -> str:
     return table[list(columns)].to_csv(sep="\t", header=False, index=False, lineterminator="\n")
 
 
+def read_elements(bed_gz: Path) -> pd.DataFrame:
+    """Read elements.bed.gz as :func:`export_regions` writes it."""
+    try:
+        table = pd.read_csv(bed_gz, sep="\t", dtype={"#chrom": "str", "gene_id": "str"})
+    except (OSError, ValueError) as error:
+        raise UserError(f"{bed_gz}: not a BED of regions ({error}); export them again") from None
+    if list(table.columns) != ["#" + ELEMENT_COLUMNS[0], *ELEMENT_COLUMNS[1:]]:
+        raise UserError(f"{bed_gz}: not a BED of regions; export them again")
+    return table.rename(columns={"#chrom": "chrom"})
+
+
 # --------------------------------------------------------------------------- the mask's bigWig
 
 

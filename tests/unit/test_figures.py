@@ -1,0 +1,195 @@
+import re
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+
+from seq2exp.errors import UserError
+from seq2exp.figures import (
+    draw_loci,
+    mask_against_distance,
+    predicted_vs_observed,
+    training_curves,
+)
+from seq2exp.figures.locus import choose_genes
+from seq2exp.masks import open_masks, write_masks
+from seq2exp.schemas import ELEMENT_COLUMNS, HISTORY_COLUMNS
+
+LENGTH = 2_000
+
+
+def texts(svg):
+    """All words drawn in an SVG (its text is kept as text)."""
+    return " ".join(re.findall(r">([^<>]*\S[^<>]*)</text>", svg.read_text()))
+
+
+def png_size(path):
+    head = path.read_bytes()[:24]
+    assert head[:8] == b"\x89PNG\r\n\x1a\n"
+    return int.from_bytes(head[16:20]), int.from_bytes(head[20:24])
+
+
+@pytest.fixture
+def predictions(tmp_path):
+    table = pd.DataFrame(
+        {
+            "gene_id": ["G1", "G4", "G5", "G7", "G8"],
+            "gene_name": ["g1", "g4", "g5", "g7", "g8"],
+            "chrom": ["chr1", "chr1", "chr1", "chr2", "chr3"],
+            "tss": [300, 6_000, 8_000, 4_000, 5_050],
+            "strand": ["+", "-", "+", "+", "+"],
+            "split": ["test", "test", "test", "train", "test"],
+            "observed": [1.0, 2.0, 3.0, 100.0, 2.0],
+            "predicted": [2.0, 1.0, 3.0, -100.0, 2.0],
+            "mask_ratio": [0.2, 0.4, 0.6, 0.99, 0.5],
+        }
+    )
+    path = tmp_path / "predictions.tsv"
+    table.to_csv(path, sep="\t", index=False)
+    return path
+
+
+def test_predicted_vs_observed_states_its_numbers(predictions, tmp_path):
+    outs = [tmp_path / f"e.{suffix}" for suffix in ("png", "svg", "pdf")]
+    predicted_vs_observed(predictions, outs, title="Toy, CAGE", assay="CAGE")
+    assert png_size(outs[0]) == (630, 630)
+    words = texts(outs[1])
+    # residuals 1, -1, 0, 0; deviations (-1, 0, 1, 0) and (0, -1, 1, 0)
+    assert "r = 0.500" in words
+    assert "MSE = 0.5000" in words
+    assert "n = 4 test genes" in words
+    assert "observed log10(CAGE + 1)" in words
+    assert "predicted = observed" in words
+    assert outs[2].read_bytes().startswith(b"%PDF")
+
+
+def test_labels_that_are_not_logged_have_no_log_in_the_axis(predictions, tmp_path):
+    out = tmp_path / "e.svg"
+    predicted_vs_observed(predictions, [out], title="", assay="RNA", transform="none")
+    assert "observed RNA" in texts(out)
+    assert "log10" not in texts(out)
+
+
+def test_no_test_genes(predictions, tmp_path):
+    table = pd.read_csv(predictions, sep="\t").assign(split="train")
+    table.to_csv(predictions, sep="\t", index=False)
+    with pytest.raises(UserError, match="no gene in test"):
+        predicted_vs_observed(predictions, [tmp_path / "e.png"], title="", assay="CAGE")
+    assert not (tmp_path / "e.png").exists()
+
+
+def history(path, rows):
+    pd.DataFrame(rows, columns=list(HISTORY_COLUMNS)).to_csv(path, index=False)
+    return path
+
+
+def test_training_curves_mark_the_step_that_was_kept(tmp_path):
+    rows = [
+        (step, 1e-3, loss, 5.0, loss, mse, 0.3, r, 0.5, step)
+        for step, loss, mse, r in [(10, 2.0, 0.9, 0.1), (20, 1.0, 0.3, 0.71), (30, 0.9, 0.4, 0.72)]
+    ]
+    out = tmp_path / "t.svg"
+    training_curves(history(tmp_path / "history.csv", rows), [out], title="Toy")
+    words = texts(out)
+    assert "kept: step 20, validation r = 0.710" in words
+    assert "KL of the mask" in words
+    assert "training step" in words
+
+
+def test_training_curves_without_a_mask_or_without_steps(tmp_path):
+    rows = [(10, 1e-3, 2.0, 0.0, 2.0, 0.9, 0.3, 0.1, np.nan, 1.0)]
+    training_curves(history(tmp_path / "a.csv", rows), [tmp_path / "a.svg"], title="")
+    assert "no mask, no KL" in texts(tmp_path / "a.svg")
+    training_curves(history(tmp_path / "b.csv", []), [tmp_path / "b.svg"], title="")
+    assert "fitted in closed form" in texts(tmp_path / "b.svg")
+
+
+def test_mask_against_distance_shows_the_tracks_there_are(tmp_path):
+    table = pd.DataFrame({"start": [0, 50], "end": [50, 100], "bases": [9, 9], "mask": [1, 0.3]})
+    table.to_csv(tmp_path / "d.tsv", sep="\t", index=False)
+    mask_against_distance(tmp_path / "d.tsv", [tmp_path / "d.svg"], title="Toy")
+    words = texts(tmp_path / "d.svg")
+    assert "distance to the TSS (kb)" in words
+    assert "signal prior" not in words
+    assert "0.10" in words  # the axis ends at 100 bp
+    table.assign(prior=0.5).to_csv(tmp_path / "d.tsv", sep="\t", index=False)
+    mask_against_distance(tmp_path / "d.tsv", [tmp_path / "d.svg"], title="Toy")
+    assert "signal prior" in texts(tmp_path / "d.svg")
+
+
+# ------------------------------------------------------------------------- loci
+
+
+@pytest.fixture
+def locus_inputs(predictions, toy_store_dir, tmp_path):
+    genes = ["G1", "G4", "G5", "G7"]
+    ramp = np.tile(np.linspace(0, 1, LENGTH), (4, 1))
+    write_masks(tmp_path / "masks", genes, {"mask": ramp, "prior": 1 - ramp})
+    rows = [("chr1", 5_100, 5_220, "g4|G4:1", 500, ".", "G4", "g4", 840, 0.5)]
+    regions = pd.DataFrame(rows, columns=["#chrom", *ELEMENT_COLUMNS[1:]])
+    regions.to_csv(tmp_path / "elements.bed.gz", sep="\t", index=False)
+    (tmp_path / "truth.bed").write_text(
+        "chr1\t5100\t5220\tE1\t900\t.\tactive\tToy\tT\t8\n"
+        "chr1\t6500\t6600\tE2\t0\t.\tdecoy\tToy\t.\t0\n"
+        "chr1\t8500\t8600\tE3\t0\t.\tdecoy\tToy\t.\t0\n"
+    )
+    return {
+        "masks": tmp_path / "masks",
+        "store_dir": toy_store_dir,
+        "predictions": predictions,
+        "regions": tmp_path / "elements.bed.gz",
+        "title": "Toy, CAGE: soft",
+    }
+
+
+def test_loci_over_both_ends_of_the_chromosome_and_with_truth(locus_inputs, tmp_path):
+    outs = [tmp_path / f"locus_{i}.{suffix}" for i in (1, 2, 3) for suffix in ("svg", "png")]
+    draw_loci(outs, **locus_inputs)
+    # By observed expression: G5, G4, G1.
+    for out, name in zip(outs[::2], ("g5 (+)", "g4 (-)", "g1 (+)"), strict=True):
+        assert name in texts(out)
+        assert "planted" not in texts(out)
+    words = texts(outs[2])
+    assert "observed 2.00, predicted 1.00" in words
+    for label in ("DNase", "H3K27ac", "contact", "mask", "signal prior", "regions", "TSS"):
+        assert label in words
+    assert "chr1 (kb)" in words
+    assert png_size(outs[1]) == (1200, 832)
+    draw_loci([tmp_path / "x.svg"], **locus_inputs, planted=tmp_path / "truth.bed")
+    words = texts(tmp_path / "x.svg")
+    assert "g4 (-)" in words  # the only one with an active element and a decoy
+    for label in ("planted", "active", "decoy"):
+        assert label in words
+
+
+def test_genes_are_chosen_at_even_steps_of_expression(tmp_path):
+    n = 12
+    table = pd.DataFrame(
+        {
+            "gene_id": [f"G{i}" for i in range(n)],
+            "chrom": "chr1",
+            "tss": 5_000,
+            "split": ["test"] * 10 + ["train"] * 2,
+            "observed": np.arange(n, dtype=float),
+        }
+    )
+    write_masks(tmp_path / "m", table["gene_id"].tolist()[1:], {"mask": np.zeros((n - 1, 10))})
+    masks = open_masks(tmp_path / "m")
+    # Masked test genes are G9 ... G1, highest first: the middles of three thirds.
+    assert choose_genes(table, masks, 3, None)["gene_id"].tolist() == ["G8", "G5", "G2"]
+    assert choose_genes(table, masks, 1, None)["gene_id"].tolist() == ["G5"]
+    assert choose_genes(table, masks, 0, None).empty
+    with pytest.raises(UserError, match=r"10 loci to draw, but 9 test genes"):
+        choose_genes(table, masks, 10, None)
+
+
+def test_figures_repeat_to_the_byte_and_leave_matplotlib_alone(predictions, tmp_path):
+    before = dict(mpl.rcParams)
+    for name in ("a", "b"):
+        outs = [tmp_path / f"{name}.svg", tmp_path / f"{name}.png", tmp_path / f"{name}.pdf"]
+        predicted_vs_observed(predictions, outs, title="Toy", assay="CAGE")
+    assert dict(mpl.rcParams) == before
+    for suffix in ("svg", "png", "pdf"):
+        first, second = (tmp_path / f"{name}.{suffix}" for name in ("a", "b"))
+        assert first.read_bytes() == second.read_bytes()
