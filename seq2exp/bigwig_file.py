@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
+import zlib
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,7 +26,7 @@ def require_whole_bigwig(path: Path) -> None:
     """Check header, chromosome table, data and indices of a bigWig against the file's size.
 
     Reads a few kB however large the file is: of every index the root and the last path down,
-    whose leaf points to the last block of data.
+    whose leaf points to the last block of data, which is unpacked.
 
     Raises
     ------
@@ -46,6 +47,7 @@ def require_whole_bigwig(path: Path) -> None:
 def _check(handle: BinaryIO, size: int) -> None:
     order = "<" if handle.read(4) == b"\x26\xfc\x8f\x88" else ">"
     _, zooms, tree, data, index = _unpack(handle, f"{order}HHQQQ", 4, "header")
+    (unpacked_size,) = _unpack(handle, f"{order}I", 52, "header")
     for name, offset in (("chromosome table", tree), ("data", data), ("index", index)):
         if not 64 <= offset < size:
             raise _TruncatedError(f"{name} should begin at byte {offset}")
@@ -54,10 +56,10 @@ def _check(handle: BinaryIO, size: int) -> None:
         *_, zoom_index = _unpack(handle, f"{order}IIQQ", 64 + 24 * zoom, "zoom header")
         indices.append(zoom_index)
     for offset in indices:
-        _check_index(handle, order, offset, size)
+        _check_index(handle, order, offset, size, compressed=unpacked_size > 0)
 
 
-def _check_index(handle: BinaryIO, order: str, offset: int, size: int) -> None:
+def _check_index(handle: BinaryIO, order: str, offset: int, size: int, *, compressed: bool) -> None:
     magic, _, items = _unpack(handle, f"{order}IIQ", offset, "index")
     if magic != _INDEX_MAGIC:
         raise _TruncatedError(f"no index at byte {offset}")
@@ -75,12 +77,24 @@ def _check_index(handle: BinaryIO, order: str, offset: int, size: int) -> None:
             "index node",
         )  # fmt: skip
         if is_leaf:
-            end = last[4] + last[5]
-            if end > size:
-                raise _TruncatedError(f"data should reach to byte {end}")
+            _check_block(handle, last[4], last[5], size, compressed=compressed)
             return
         node = last[4]
     raise _TruncatedError(f"the index at byte {offset} runs in circles")
+
+
+def _check_block(
+    handle: BinaryIO, offset: int, length: int, size: int, *, compressed: bool
+) -> None:
+    if offset + length > size:
+        raise _TruncatedError(f"data should reach to byte {offset + length}")
+    if not compressed:
+        return
+    handle.seek(offset)
+    try:
+        zlib.decompress(handle.read(length))
+    except zlib.error as error:
+        raise _TruncatedError(f"data at byte {offset}: {error}") from None
 
 
 def _unpack(handle: BinaryIO, form: str, offset: int, name: str) -> tuple[int, ...]:

@@ -96,7 +96,10 @@ def prepare_genome(
     # Last: readers take an index older than its FASTA for stale.
     _write_lines(
         Path(f"{out_fasta}.fai"),
-        (f"{r.name}\t{r.length}\t{r.offset}\t{_LINE}\t{_LINE + 1}" for r in records),
+        (
+            f"{r.name}\t{r.length}\t{r.offset}\t{min(_LINE, r.length)}\t{min(_LINE, r.length) + 1}"
+            for r in records
+        ),
     )
 
 

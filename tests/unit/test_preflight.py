@@ -1,0 +1,281 @@
+"""Preflight: what is wrong with local files is one line before any job, with key and file."""
+
+import gzip
+import re
+import shutil
+import time
+import zipfile
+
+import numpy as np
+import pytest
+import yaml
+
+from seq2exp.config import parse_config
+from seq2exp.errors import UserError
+from seq2exp.preflight import preflight
+
+from ..conftest import CONTACT_BIN, SIZES, write_bigwig, write_cooler
+
+
+@pytest.fixture
+def files(toy, tmp_path):
+    """A copy of the toy files that a test may damage, and the config that names them."""
+    for file in toy.folder.iterdir():
+        shutil.copy(file, tmp_path)
+    (tmp_path / "genes.gtf").write_text('#!x\nchr1\tX\tgene\t1\t9\t.\t+\t.\tgene_id "A";\n')
+    raw = {
+        "genome": {
+            "name": "toy",
+            "fasta": {"path": f"{tmp_path}/genome.fa"},
+            "genes": {"path": f"{tmp_path}/genes.tsv"},
+            "blacklist": {"path": f"{tmp_path}/blacklist.bed"},
+        },
+        "window": {"length": 2_000, "promoter_length": 200},
+        "cell_lines": {
+            "Toy": {
+                "h3k27ac": {"path": f"{tmp_path}/h3k27ac.bw"},
+                "dnase": {"url": f"file://{tmp_path}/dnase.bw"},
+                "hic": {
+                    "path": f"{tmp_path}/contacts.cool",
+                    "resolution": CONTACT_BIN,
+                    "normalization": "NONE",
+                },
+                "expression": {
+                    "CAGE": {"bigwig": {"path": f"{tmp_path}/cage.bw"}},
+                    "RNA": {"table": {"path": f"{tmp_path}/rna.tsv"}, "column": "rpkm"},
+                },
+            }
+        },
+        "models": {"caduceus": {}},
+    }
+    return tmp_path, raw
+
+
+def run(raw):
+    preflight(parse_config(raw), "my.yaml")
+
+
+def test_good_files_pass_quickly(files):
+    _, raw = files
+    run(raw)
+    started = time.perf_counter()
+    run(raw)
+    assert time.perf_counter() - started < 2
+
+
+def test_remote_files_are_left_alone(files):
+    _, raw = files
+    raw["cell_lines"]["Toy"]["dnase"] = {"encode": "ENCFF414OGC"}
+    raw["cell_lines"]["Toy"]["hic"] = {"url": "https://127.0.0.1:9/x.hic"}
+    raw["genome"]["fasta"] = {"url": "https://127.0.0.1:9/hg38.fa.gz"}
+    run(raw)
+
+
+HTML = b"<!DOCTYPE html><html><title>403 Forbidden</title></html>"
+KEYS = {
+    "genome.fa": "genome.fasta",
+    "genes.tsv": "genome.genes",
+    "blacklist.bed": "genome.blacklist",
+    "h3k27ac.bw": "cell_lines.Toy.h3k27ac",
+    "dnase.bw": "cell_lines.Toy.dnase",
+    "contacts.cool": "cell_lines.Toy.hic",
+    "cage.bw": "cell_lines.Toy.expression.CAGE.bigwig.0",
+    "rna.tsv": "cell_lines.Toy.expression.RNA.table",
+}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "no such file; correct the path"),
+        (b"", "the file is empty; download or write it again"),
+        (HTML, "an HTML page instead of data; download the file itself"),
+        (b"\x00\x01\x02" * 50, r"(not a|does not begin with '>'|not UTF-8|has 1 columns).*"),
+    ],
+)
+@pytest.mark.parametrize("file", KEYS)
+def test_any_file_missing_empty_html_or_binary(files, file, content, message):
+    folder, raw = files
+    (folder / file).unlink() if content is None else (folder / file).write_bytes(content)
+    expected = rf"^my\.yaml: {re.escape(KEYS[file])}: .*{re.escape(file)}: {message}"
+    with pytest.raises(UserError, match=expected) as caught:
+        run(raw)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.1, 0.3, 0.5, 0.7, 0.9, 0.97, 0.999])
+def test_truncated_bigwig(files, share):
+    folder, raw = files
+    whole = (folder / "dnase.bw").read_bytes()
+    (folder / "dnase.bw").write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(
+        UserError, match=r"Toy\.dnase: .*dnase\.bw: truncated or damaged bigWig \(\d"
+    ):
+        run(raw)
+
+
+def test_damaged_last_block(files):
+    folder, raw = files
+    whole = bytearray((folder / "dnase.bw").read_bytes())
+    index = int.from_bytes(whole[24:32], "little")
+    whole[index - 40 : index - 5] = bytes(35)
+    (folder / "dnase.bw").write_bytes(whole)
+    with pytest.raises(UserError, match=r"dnase\.bw: truncated or damaged bigWig .*data at byte"):
+        run(raw)
+
+
+def test_tracks_of_two_assemblies(files):
+    folder, raw = files
+    signal = {chrom: np.ones(10) for chrom in SIZES}
+    (folder / "genome.fa.fai").unlink()
+    write_bigwig(folder / "dnase.bw", signal, {**SIZES, "chr2": 8_100})
+    expected = (
+        r"my\.yaml: cell_lines\.Toy\.dnase: .*dnase\.bw: chr2 has 8100 bp, but 8000 in "
+        r"cell_lines\.Toy\.h3k27ac; the files are of different assemblies"
+    )
+    with pytest.raises(UserError, match=expected):
+        run(raw)
+    write_bigwig(folder / "dnase.bw", {"scaffold": np.ones(10)}, {"scaffold": 10})
+    with pytest.raises(
+        UserError, match=r"no chromosome in common with the other files \(scaffold a"
+    ):
+        run(raw)
+
+
+def test_same_assembly_without_chr_passes(files):
+    folder, raw = files
+    signal = {chrom[3:]: np.ones(10) for chrom in SIZES}
+    write_bigwig(folder / "dnase.bw", signal, {chrom[3:]: size for chrom, size in SIZES.items()})
+    run(raw)
+    write_bigwig(folder / "dnase.bw", signal, {"1": 12_000, "2": 8_000, "3": 5_101})
+    with pytest.raises(UserError, match=r"dnase\.bw: 3 has 5101 bp, but 5100 in genome\.fasta"):
+        run(raw)
+
+
+def test_contact_map_of_another_assembly(files):
+    folder, raw = files
+    (folder / "contacts.cool").unlink()
+    write_cooler(folder / "contacts.cool", {"chr1": 9_000}, CONTACT_BIN, np.eye(18, dtype=int))
+    with pytest.raises(
+        UserError, match=r"Toy\.hic: .*contacts\.cool: chr1 has 9000 bp, but 12000 in"
+    ):
+        run(raw)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("normalization", "VC", r"no normalization 'VC' at 500 bp; it has NONE; set hic\.normaliz"),
+        ("resolution", 5_000, r"no resolution 5000; it has 500; set hic\.resolution to one of"),
+    ],
+)
+def test_contact_map_without_what_is_asked_for(files, key, value, message):
+    _, raw = files
+    raw["cell_lines"]["Toy"]["hic"][key] = value
+    with pytest.raises(UserError, match=r"my\.yaml: cell_lines\.Toy\.hic: .*\.cool: " + message):
+        run(raw)
+
+
+def test_wanted_chromosomes(files):
+    folder, raw = files
+    raw["genome"]["chromosomes"] = ["chr1", "3", "chr7"]
+    with pytest.raises(
+        UserError, match=r"genome\.fasta: .*genome\.fa: no chromosome 'chr7', it has"
+    ):
+        run(raw)
+    raw["genome"]["chromosomes"] = ["chr1", "3"]
+    run(raw)
+    write_bigwig(folder / "cage.bw", {"chr1": np.ones(10)}, {"chr1": SIZES["chr1"]})
+    with pytest.raises(UserError, match=r"CAGE\.bigwig\.0: .*cage\.bw: no chromosome '3'.*zeros"):
+        run(raw)
+    raw["window"]["missing_chromosome"] = "zeros"
+    run(raw)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("rna.tsv", "gene_id\ttpm\nG1\t1\n", r"no column 'rpkm'; the columns are gene_id, tpm"),
+        ("rna.tsv", "id\trpkm\nG1\t1\n", r"no column 'gene_id'; the columns are id, rpkm"),
+        (
+            "genes.tsv",
+            "gene_id\tchrom\ttss\n",
+            r"no column 'gene_name'; the columns are gene_id, c",
+        ),
+        (
+            "blacklist.bed",
+            "track x\n#\nchr1\t7\n",
+            r"first line has 2 columns, not 3 or more; give",
+        ),
+        ("genome.fa", "ACGT\n", r"does not begin with '>'; give a FASTA file"),
+        ("genome.fa.fai", "chr1 12000\n", r"genome\.fa\.fai: not a FASTA index; remove it"),
+    ],
+)
+def test_text_files_of_another_kind(files, file, content, message):
+    folder, raw = files
+    (folder / file).write_text(content)
+    with pytest.raises(UserError, match=rf"^my\.yaml: .*{message}"):
+        run(raw)
+
+
+def test_annotation(files):
+    folder, raw = files
+    del raw["genome"]["genes"]
+    raw["genome"]["annotation"] = {"path": f"{folder}/genes.gtf"}
+    run(raw)
+    with gzip.open(folder / "genes.gtf", "wb") as handle:
+        handle.write(b"chr1\t1\t2\n")
+    with pytest.raises(
+        UserError, match=r"genome\.annotation: .* has 3 columns, not 9 or more; give G"
+    ):
+        run(raw)
+    (folder / "genes.gtf").write_bytes((folder / "genes.gtf").read_bytes()[:12])
+    with pytest.raises(UserError, match=r"genome\.annotation: damaged or unreadable"):
+        run(raw)
+
+
+def test_sizes_and_archives(files):
+    folder, raw = files
+    raw["cell_lines"]["Toy"]["dnase"]["bytes"] = 12
+    with pytest.raises(
+        UserError, match=r"Toy\.dnase: .* bytes, but bytes says 12; get the file agai"
+    ):
+        run(raw)
+    del raw["cell_lines"]["Toy"]["dnase"]["bytes"]
+    with zipfile.ZipFile(folder / "t.zip", "w") as archive:
+        archive.writestr("data/rna.tsv", "x")
+    table = {"path": f"{folder}/t.zip", "member": "rna.tsv"}
+    raw["cell_lines"]["Toy"]["expression"]["RNA"]["table"] = table
+    run(raw)
+    table["member"] = "other.tsv"
+    with pytest.raises(
+        UserError, match=r"RNA\.table: .*no file 'other\.tsv' in the archive, which h"
+    ):
+        run(raw)
+
+
+def test_real_files(realdata, tmp_path):
+    text = f"""
+    genome:
+      name: hg19
+      fasta: {{path: {realdata}/hg19.chr20_chr22.fa.gz}}
+      genes: {{path: {realdata}/genes.tsv}}
+      blacklist: {{path: {realdata}/blacklist.bed}}
+      chromosomes: [chr20]
+    cell_lines:
+      GM12878:
+        h3k27ac: {{path: {realdata}/GM12878.H3K27ac.bw}}
+        dnase: {{path: {realdata}/GM12878.DNase.bw}}
+        hic: {{path: {realdata}/GM12878.chr20.25kb.cool, resolution: 25000, normalization: weight}}
+        expression:
+          CAGE: {{table: {{path: {realdata}/GM12878.expression.tsv}}, column: cage_tpm_384bp}}
+    models: {{caduceus: {{}}}}
+    """
+    raw = yaml.safe_load(text)
+    run(raw)
+    raw["genome"]["chromosomes"] = ["chr20", "chr22"]
+    with pytest.raises(UserError, match=r"hic: .*25kb\.cool: no chromosome 'chr22', it has chr20;"):
+        run(raw)
+    raw["cell_lines"]["GM12878"]["hic"]["normalization"] = "VC"
+    with pytest.raises(UserError, match=r"no normalization 'VC' at 25000 bp; it has NONE, weight;"):
+        run(raw)
