@@ -191,13 +191,13 @@ def scored_elements(
 
 
 def element_figures(elements: pd.DataFrame) -> dict[str, float | int | None]:
-    """AUROC of every score and of the shuffle effect, active elements over decoys.
+    """AUROC of every score and of the shuffle effect: active elements over decoys.
 
     ``effect_pearson`` compares planted and found effects among the active elements.
     """
     active = elements["kind"].to_numpy() == "active"
     figures: dict[str, float | int | None] = {
-        f"auroc_{name}": _auroc(active, elements[name].to_numpy()) for name in (*SCORES, "effect")
+        f"auroc_{name}": _auroc(active, elements[name].to_numpy()) for name in SCORES
     }
     pearson = None
     if active.sum() > 1:
@@ -206,6 +206,7 @@ def element_figures(elements: pd.DataFrame) -> dict[str, float | int | None]:
         ).pearson
     return {
         **figures,
+        "effect_auroc": _auroc(active, elements["effect"].to_numpy()),
         "effect_pearson": pearson,
         "active_elements": int(active.sum()),
         "decoy_elements": int((~active).sum()),

@@ -11,12 +11,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from scipy.ndimage import maximum_filter1d
 
 from seq2exp.errors import UserError
-from seq2exp.figures.style import BLACK, COLOURS, LIGHT, NAMES, new_figure, save, styled
+from seq2exp.figures.style import BLACK, COLOURS, GREY, LIGHT, NAMES, new_figure, save, styled
 from seq2exp.masks import MaskStore, open_masks
 from seq2exp.planted import planted_elements
-from seq2exp.regions import read_elements
+from seq2exp.regions import constant_runs, read_elements
 from seq2exp.schemas import PREDICTION_COLUMNS, read_table
 from seq2exp.store import WindowStore, open_store
 from seq2exp.windows import read_window, unpack
@@ -34,6 +35,7 @@ class Locus(NamedTuple):
     tracks: dict[str, np.ndarray]
     window: tuple[int, int]
     promoter: tuple[int, int]
+    blacklist: list[tuple[int, int]]
     regions: pd.DataFrame
     planted: pd.DataFrame | None
 
@@ -127,12 +129,19 @@ def _locus(
     row = store.genes["gene_id"].tolist().index(gene.gene_id)
     batch = unpack(read_window(store, row, length), contact_bin=store.contact_bin)
     h3k27ac, dnase, contact = batch.signals[0].T.numpy()
+    blacklisted = batch.blacklist[0].numpy()
+    # Artefacts would set the scale: cut them, and their flanks, at the highest value elsewhere.
+    real = ~maximum_filter1d(blacklisted, 2 * (length // 200) + 1)
+    h3k27ac, dnase = (
+        np.minimum(signal, signal[real].max(initial=0)) for signal in (h3k27ac, dnase)
+    )
     tracks = {"dnase": dnase, "h3k27ac": h3k27ac, "contact": contact}
     mask_row = masks.gene_ids.index(gene.gene_id)
     tracks |= {name: values[mask_row].astype(np.float32) for name, values in masks.tracks()}
     start = gene.tss - length // 2
     step = -(-length // POINTS)
     half = store.promoter_length // 2
+    runs = zip(*constant_runs(blacklisted), strict=True)
     if planted is not None:
         planted = _overlapping(planted, gene.chrom, start, start + length)
     return Locus(
@@ -141,6 +150,7 @@ def _locus(
         tracks={name: _means(values, step) for name, values in tracks.items()},
         window=(start, start + length),
         promoter=(gene.tss - half, gene.tss + half),
+        blacklist=[(start + int(low), start + int(high)) for low, high, is_in in runs if is_in],
         regions=regions[regions["gene_id"] == gene.gene_id],
         planted=planted,
     )
@@ -173,12 +183,17 @@ def _figure(locus: Locus, title: str) -> Figure:
         panels[5].legend(handles=patches, loc="center left", bbox_to_anchor=(1.0, 0.5))
     for axes in panels:
         axes.axvspan(*_kb(*locus.promoter), color=LIGHT, alpha=0.5, linewidth=0, zorder=0)
+        for place in locus.blacklist:
+            axes.axvspan(
+                *_kb(*place), facecolor="none", edgecolor=GREY, hatch="////", linewidth=0.5
+            )
         axes.axvline(locus.gene.tss / 1000, color=BLACK, linewidth=0.8, zorder=1)
         axes.yaxis.set_label_coords(-0.07, 0.5)
     _tss_arrow(panels[0], locus)
     panels[-1].set_xlim(*_kb(*locus.window))
     panels[-1].ticklabel_format(axis="x", style="plain", useOffset=False)
-    panels[-1].set_xlabel(f"{locus.gene.chrom} (kb); grey: promoter, always used")
+    never = "; hatched: blacklist, never used" if locus.blacklist else ""
+    panels[-1].set_xlabel(f"{locus.gene.chrom} (kb); grey: promoter, always used{never}")
     gene = locus.gene
     figure.suptitle(
         f"{gene.gene_name} ({gene.strand}): observed {gene.observed:.2f}, "
@@ -195,7 +210,7 @@ def _kb(start: float, end: float) -> tuple[float, float]:
 def _signal(axes: Axes, locus: Locus, name: str) -> None:
     values = locus.tracks[name]
     axes.fill_between(
-        locus.positions / 1000, values, step="mid", color=COLOURS[name], linewidth=0, alpha=0.9
+        locus.positions / 1000, values, step="mid", color=COLOURS[name], linewidth=0.5
     )
     axes.set_ylim(0, float(values.max()) * 1.1 or 1.0)
     unit = "\nlog10(1 + n)" if name == "contact" else "\nsignal"

@@ -124,7 +124,7 @@ def test_against_planted_truth_with_masks(run_files):
     assert result["auroc_mask"] == 1
     assert result["auroc_prior"] == 0
     # This model reads no sequence: every effect is 0, and ties count half.
-    assert result["auroc_effect"] == 0.5
+    assert result["effect_auroc"] == 0.5
     assert result["effect_pearson"] is None
     table = read_table(folder / "e.tsv")
     assert table["element"].tolist() == ["E1", "E4", "E5"]
@@ -142,7 +142,7 @@ def test_element_figures_against_scikit_learn():
     table.loc[3, "mask"] = np.nan
     figures = element_figures(table)
     active = table["kind"] == "active"
-    assert figures["auroc_effect"] == pytest.approx(roc_auc_score(active, table["effect"]))
+    assert figures["effect_auroc"] == pytest.approx(roc_auc_score(active, table["effect"]))
     known = table["mask"].notna()
     expected = roc_auc_score(active[known], table["mask"][known])
     assert figures["auroc_mask"] == pytest.approx(expected)

@@ -150,6 +150,8 @@ def test_loci_over_both_ends_of_the_chromosome_and_with_truth(locus_inputs, tmp_
     for out, name in zip(outs[::2], ("g5 (+)", "g4 (-)", "g1 (+)"), strict=True):
         assert name in texts(out)
         assert "planted" not in texts(out)
+    # Only G1's window holds a blacklisted region, chr1:250-260.
+    assert ["hatched: blacklist" in texts(out) for out in outs[::2]] == [False, False, True]
     words = texts(outs[2])
     assert "observed 2.00, predicted 1.00" in words
     for label in ("DNase", "H3K27ac", "contact", "mask", "signal prior", "regions", "TSS"):

@@ -1,0 +1,152 @@
+"""All runs in one table: the mean over seeds and folds of each model, with its spread."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from seq2exp.errors import UserError
+from seq2exp.schemas import whole_file, write_table
+
+GROUP = ("cell_line", "assay", "model", "kind")
+FIGURES = (
+    *("pearson", "mse", "mae", "mask_ratio", "seconds", "noise_ceiling", "promoter_ceiling"),
+    *("auprc_mask", "auprc_sequence_part", "auprc_prior", "auprc_dnase", "base_rate"),
+    *("auroc_mask", "auroc_sequence_part", "auroc_prior", "auroc_dnase"),
+    *("effect_auroc", "effect_pearson"),
+)
+WIDTH = 100  # columns of a log
+
+ACCURACY = {
+    "r": "pearson",
+    "MSE": "mse",
+    "MAE": "mae",
+    "ceiling": "noise_ceiling",
+    "promoter": "promoter_ceiling",
+    "mask ratio": "mask_ratio",
+    "train s": "seconds",
+}
+BASES = {
+    "mask": "auprc_mask",
+    "sequence": "auprc_sequence_part",
+    "prior": "auprc_prior",
+    "DNase": "auprc_dnase",
+    "chance": "base_rate",
+}
+ELEMENTS = {
+    "shuffle effect": "effect_auroc",
+    "mask": "auroc_mask",
+    "sequence": "auroc_sequence_part",
+    "prior": "auroc_prior",
+    "DNase": "auroc_dnase",
+}
+
+
+def write_summary(evaluations: Sequence[Path], *, out_json: Path, out_table: Path) -> None:
+    """Average the evaluations of each cell line, assay and model.
+
+    Parameters
+    ----------
+    evaluations
+        evaluation.json of every run.
+    out_json
+        A list of one object a row, rows as their first run comes in ``evaluations``: the keys of
+        GROUP, ``runs``, ``test_genes``, and the mean of each of FIGURES (null where no run has
+        it). Where there are several runs, ``..._sd`` is the sample standard deviation.
+    out_table
+        The same rows as TSV.
+    """
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for path in evaluations:
+        run = json.loads(Path(path).read_text())
+        groups.setdefault(tuple(run[key] for key in GROUP), []).append(run)
+    rows = [_row(key, runs) for key, runs in groups.items()]
+    with whole_file(out_json) as temporary:
+        temporary.write_text(json.dumps(rows, indent=1) + "\n")
+    write_table(pd.DataFrame(rows), out_table)
+
+
+def _row(key: tuple[Any, ...], runs: list[dict[str, Any]]) -> dict[str, Any]:
+    row: dict[str, Any] = dict(zip(GROUP, key, strict=True))
+    row["runs"] = len(runs)
+    row["test_genes"] = sum(run["test_genes"] for run in runs) / len(runs)
+    for name in FIGURES:
+        values = [run[name] for run in runs if run.get(name) is not None]
+        row[name] = float(np.mean(values)) if values else None
+        if len(runs) > 1:
+            row[f"{name}_sd"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return row
+
+
+# --------------------------------------------------------------------------- printing
+
+
+def print_summary(summary: Path, console: Console | None = None) -> None:
+    """Print summary.json as tables of at most 100 columns, readable without colour.
+
+    Raises
+    ------
+    UserError
+        There is no summary.
+    """
+    try:
+        rows = json.loads(summary.read_text())
+    except (OSError, ValueError):
+        raise UserError(f"{summary}: no readable summary; let the workflow finish first") from None
+    console = console or Console(width=WIDTH, color_system=None)
+    for title, columns in (
+        ("Expression of the test genes (ceiling, promoter: r of the planted values)", ACCURACY),
+        ("Planted active elements, base by base: AUPRC", BASES),
+        ("Planted elements, active over decoy: AUROC", ELEMENTS),
+    ):
+        # What applies to no model (a mask, a planted truth) has no column.
+        shown = {
+            head: name
+            for head, name in columns.items()
+            if any(row[name] is not None for row in rows)
+        }
+        if shown:
+            console.print(_table(title, shown, rows))
+    if any(row["runs"] > 1 for row in rows):
+        console.print("Means over folds and seeds; the s.d. of every figure is in summary.tsv.")
+
+
+def _table(title: str, columns: dict[str, str], rows: list[dict[str, Any]]) -> Table:
+    table = Table(
+        title=title,
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        title_style="",
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    lead = ["cell_line", "model"]
+    if len({row["assay"] for row in rows}) > 1:
+        lead.insert(1, "assay")
+    for name in lead:
+        table.add_column(name.replace("_", " "), overflow="fold")
+    for head in columns:
+        table.add_column(head, justify="right", no_wrap=True)
+    for row in rows:
+        if any(row[name] is not None for name in columns.values()):
+            figures = [_cell(row, name) for name in columns.values()]
+            table.add_row(*(row[name] for name in lead), *figures)
+    return table
+
+
+def _cell(row: dict[str, Any], name: str) -> str:
+    """Write one mean; that of r with its s.d., for the others it is in summary.tsv."""
+    value, spread = row[name], row.get(f"{name}_sd")
+    if value is None:
+        return "-"
+    if name == "pearson" and spread is not None:
+        return f"{value:.3f} +- {spread:.3f}"
+    return f"{value:.0f}" if name == "seconds" else f"{value:.3f}"
