@@ -154,12 +154,13 @@ def unpack(packed: PackedBatch, *, contact_bin: int) -> Batch:
     contact_bin
         bp per contact bin of the store.
     """
-    base = packed.codes & BASE_BITS  # (B, L)
-    alphabet = torch.arange(4, dtype=torch.uint8, device=base.device)
-    sequence = (base.unsqueeze(-1) == alphabet).to(torch.float32)  # (B, L, 4)
-    position = torch.arange(base.shape[1], device=base.device)
-    bins = (position + packed.contact_phase.unsqueeze(-1)) // contact_bin  # (B, L)
-    contact = packed.contacts.gather(1, bins)  # (B, L)
+    base = (packed.codes & BASE_BITS).int()  # (B, L)
+    onehot = torch.eye(BASE_BITS + 1, 4, device=base.device)
+    sequence = torch.nn.functional.embedding(base, onehot)  # (B, L, 4)
+    phase = packed.contact_phase.int().unsqueeze(-1)
+    position = torch.arange(base.shape[1], dtype=torch.int32, device=base.device)
+    bins = torch.div(position + phase, contact_bin, rounding_mode="trunc")  # (B, L)
+    contact = packed.contacts.gather(1, bins.long())  # (B, L)
     # A bin at the end of a chromosome covers bases that are not there.
     contact = contact.masked_fill(base == OUTSIDE_CODE, 0.0)
     return Batch(
