@@ -8,6 +8,8 @@ has: one AVX-512 register, two AVX2 registers, four NEON registers.
 
 Arrays are one-dimensional, contiguous float32; offsets and strides count elements and are
 not checked against the array's end.
+
+Numba's cache watches a kernel's own file only: after a change here, delete __pycache__/*.nb?.
 """
 
 import operator
