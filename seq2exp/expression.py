@@ -13,7 +13,14 @@ import pandas as pd
 from seq2exp.errors import UserError
 from seq2exp.reference import shown
 from seq2exp.schemas import numbers, read_table, strip_version
-from seq2exp.tracks import Missing, Track, check_assembly, open_bigwig, read_signal
+from seq2exp.tracks import (
+    Missing,
+    Track,
+    check_assembly,
+    check_chromosomes,
+    open_bigwig,
+    read_signal,
+)
 
 PROMOTER_REACH = 500
 
@@ -44,6 +51,7 @@ def read_labels(
     tracks = [open_bigwig(path) for path in inputs.bigwigs]
     for track in tracks:
         check_assembly(track.sizes, chrom_sizes, track.path)
+        check_chromosomes(genes["chrom"], track.sizes, track.path, missing=missing)
     return label_from_bigwig(tracks, genes, inputs.span, inputs.transform, missing)
 
 

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from seq2exp.config import PowerLaw, WindowConfig
 from seq2exp.contacts import (
+    ContactMap,
     bins_of_window,
     open_contact_map,
     tss_contacts,
@@ -30,14 +31,15 @@ from seq2exp.schemas import (
     GENE_COLUMNS,
     MRNA_FEATURES,
     PROMOTER_ACTIVITY,
+    STORE_GENE_COLUMNS,
     label_column,
     numbers,
     read_table,
     whole_folder,
     write_table,
 )
-from seq2exp.store_bases import window_runs, window_starts, write_bases
-from seq2exp.tracks import Track, check_assembly, open_bigwig, read_signal
+from seq2exp.store_bases import total_bases, window_runs, window_starts, write_bases
+from seq2exp.tracks import Track, check_assembly, check_chromosomes, open_bigwig, read_signal
 
 log = logging.getLogger(__name__)
 
@@ -190,22 +192,25 @@ def build_store(
     UserError
         A file is unreadable or of another assembly, a signal is negative, or no gene has a label.
     """
-    sizes = read_chrom_sizes(chrom_sizes)
+    sizes, missing = read_chrom_sizes(chrom_sizes), window.missing_chromosome
     tracks = [open_bigwig(path) for path in (h3k27ac, dnase)]
-    for track in tracks:
-        check_assembly(track.sizes, sizes, track.path)
+    contact_map = None if hic is None else open_contact_map(*hic)
+    sources: list[Track | ContactMap] = [*tracks, *([contact_map] if contact_map else [])]
+    for source in sources:
+        check_assembly(source.sizes, sizes, source.path)
     genes = _labelled_genes(genes_table, labels, sizes, window)
+    for source in sources:
+        check_chromosomes(genes["chrom"], source.sizes, source.path, missing=missing)
     runs, offsets = window_runs(genes, window.length)
     genes["offset"] = offsets
     with whole_folder(out_dir, FILES) as folder:
-        digests = write_bases(folder, runs, tracks, fasta, blacklist, window.missing_chromosome)
-        contacts, bin_size = _contacts(genes, sizes, hic, window, power_law)
+        digests = write_bases(folder, runs, tracks, fasta, blacklist, missing)
+        contacts, bin_size = _contacts(genes, contact_map, window, power_law)
         np.save(folder / "contacts.npy", contacts)
         genes["contact_phase"] = window_starts(genes, window.length) % bin_size
         genes[PROMOTER_ACTIVITY] = _promoter_activities(genes, tracks, window)
         features = [*(name for name in MRNA_FEATURES if name in genes), PROMOTER_ACTIVITY]
-        assay_columns = [label_column(assay) for assay in labels]
-        columns = [*GENE_COLUMNS, "offset", "contact_phase", *features, *assay_columns]
+        columns = [*STORE_GENE_COLUMNS, *features, *(label_column(assay) for assay in labels)]
         write_table(genes[columns], folder / "genes.tsv")
         for name in ("contacts.npy", "genes.tsv"):
             digests[name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
@@ -217,11 +222,11 @@ def build_store(
             "promoter_length": window.promoter_length,
             "contact_bin": bin_size,
             "contact_bins": contacts.shape[1],
-            "contacts_from": "power law" if hic is None else Path(hic[0]).name,
+            "contacts_from": "power law" if contact_map is None else contact_map.path.name,
             "features": features,
             "assays": list(labels),
             "genes": len(genes),
-            "bases": runs[-1].offset + runs[-1].end - runs[-1].start,
+            "bases": total_bases(runs),
             "sha256": digests,
             "runs": [list(run) for run in runs],
         }
@@ -261,14 +266,10 @@ def _labelled_genes(
 
 def _contacts(
     genes: pd.DataFrame,
-    sizes: dict[str, int],
-    hic: tuple[Path, int, str] | None,
+    contact_map: ContactMap | None,
     window: WindowConfig,
     power_law: PowerLaw,
 ) -> tuple[np.ndarray, int]:
-    contact_map = None if hic is None else open_contact_map(*hic)
-    if contact_map is not None:
-        check_assembly(contact_map.sizes, sizes, contact_map.path)
     bin_size = power_law.bin if contact_map is None else contact_map.resolution
     values = np.empty((len(genes), bins_of_window(window.length, bin_size)), dtype=np.float32)
     places = zip(genes["chrom"], genes["tss"], window_starts(genes, window.length), strict=True)

@@ -75,6 +75,11 @@ def window_runs(genes: pd.DataFrame, length: int) -> tuple[list[Run], np.ndarray
     return runs, offsets
 
 
+def total_bases(runs: list[Run]) -> int:
+    """Length of the axis of runs laid end to end, bp."""
+    return sum(run.end - run.start for run in runs)
+
+
 def write_bases(
     folder: Path,
     runs: list[Run],
@@ -95,7 +100,7 @@ def write_bases(
     UserError
         A signal is negative, or a file is unreadable or lacks a chromosome.
     """
-    bases = runs[-1].offset + runs[-1].end - runs[-1].start
+    bases = total_bases(runs)
     codes = _create(folder / "codes.npy", np.uint8, (bases,))
     signals = _create(folder / "signals.npy", np.float16, (bases, len(tracks)))
     hashes = {name: hashlib.sha256() for name in ("codes.npy", "signals.npy")}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -11,6 +14,8 @@ import pyBigWig
 from seq2exp.bigwig_file import require_whole_bigwig
 from seq2exp.errors import UserError
 from seq2exp.reference import match_chromosome, shown
+
+log = logging.getLogger(__name__)
 
 Missing = Literal["error", "zeros"]
 """What to do where a file lacks a chromosome (``window.missing_chromosome``)."""
@@ -105,6 +110,30 @@ def read_signal(track: Track, chrom: str, start: int, end: int, *, missing: Miss
     inside[np.isnan(inside)] = 0
     values[inside_start - start : inside_end - start] = inside
     return values
+
+
+def check_chromosomes(
+    chroms: Iterable[str], sizes: dict[str, int], path: Path, *, missing: Missing
+) -> None:
+    """Check that a file has the chromosome of every gene, before anything is read.
+
+    Parameters
+    ----------
+    chroms
+        The chromosome of each gene.
+    sizes, path
+        Of the file.
+    missing
+        ``zeros``: chromosomes that the file lacks are logged with the number of their genes.
+
+    Raises
+    ------
+    UserError
+        The file lacks one, with ``missing="error"``.
+    """
+    for chrom, count in Counter(chroms).items():
+        if resolve_chromosome(sizes, chrom, path, missing=missing) is None:
+            log.warning("%s: no chromosome %s: %d genes read zeros from it", path, chrom, count)
 
 
 def resolve_chromosome(

@@ -13,7 +13,7 @@ from seq2exp.expression import LabelInputs
 from seq2exp.store import build_store, open_store
 from seq2exp.store_bases import window_runs
 
-from ..conftest import CONTACT_BIN, GENES, SIZES, write_bigwig
+from ..conftest import CONTACT_BIN, GENES, SIZES, write_bigwig, write_cooler
 
 
 def test_meta_says_what_is_inside(toy_store):
@@ -105,7 +105,7 @@ def test_negative_signal_is_refused(toy, tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / "ratio.bw"]
 
 
-def test_track_without_a_chromosome(toy, tmp_path):
+def test_track_without_a_chromosome(toy, tmp_path, caplog):
     part = {c: toy.signals["dnase"][c] for c in ("chr1", "chr2")}
     write_bigwig(tmp_path / "part.bw", part, {c: SIZES[c] for c in part})
     inputs = {**toy.inputs(), "dnase": tmp_path / "part.bw"}
@@ -114,11 +114,37 @@ def test_track_without_a_chromosome(toy, tmp_path):
     ):
         build_store(tmp_path / "s", **inputs)
     zeros = WindowConfig(length=2_000, promoter_length=200, missing_chromosome="zeros")
-    build_store(tmp_path / "s", **{**inputs, "window": zeros})
+    with caplog.at_level(logging.WARNING):
+        build_store(tmp_path / "s", **{**inputs, "window": zeros})
+    assert "part.bw: no chromosome chr3: 1 genes read zeros from it" in caplog.text
     store = open_store(tmp_path / "s")
     assert store.signals[10_800:, 1].max() == 0
     assert store.signals[10_800:, 0].max() > 0
     assert store.signals[:10_800, 1].max() > 0
+
+
+def test_label_and_contact_files_without_a_chromosome(toy, tmp_path, caplog):
+    part = {c: toy.signals["cage"][c] for c in ("chr1", "chr2")}
+    write_bigwig(tmp_path / "part.bw", part, {c: SIZES[c] for c in part})
+    (bins, counts) = 24, toy.contacts[:24, :24]
+    write_cooler(tmp_path / "part.cool", {"chr1": bins * CONTACT_BIN}, CONTACT_BIN, counts)
+    cage = {"labels": {"CAGE": LabelInputs(bigwigs=(tmp_path / "part.bw",))}}
+    contact = {"hic": (tmp_path / "part.cool", CONTACT_BIN, "NONE")}
+    with pytest.raises(UserError, match=r"part\.bw: no chromosome 'chr3', it has chr1, chr2"):
+        build_store(tmp_path / "s", **{**toy.inputs(), **cage})
+    with pytest.raises(
+        UserError, match=r"part\.cool: no chromosome 'chr2', it has chr1; use a fil"
+    ):
+        build_store(tmp_path / "s", **{**toy.inputs(), **contact})
+    zeros = toy.window.model_copy(update={"missing_chromosome": "zeros"})
+    with caplog.at_level(logging.WARNING):
+        build_store(tmp_path / "s", **{**toy.inputs(), **cage, **contact, "window": zeros})
+    assert "part.bw: no chromosome chr3: 1 genes" in caplog.text
+    assert "part.cool: no chromosome chr2: 1 genes" in caplog.text
+    store = open_store(tmp_path / "s")
+    assert store.labels("CAGE")[7] == 0
+    assert store.contacts[6:].max() == 0
+    assert (store.contacts[:6].max(axis=1) > 0).all()
 
 
 def test_track_of_another_assembly(toy, tmp_path):
