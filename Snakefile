@@ -1,0 +1,55 @@
+# Seq2Exp: gene expression, and the regulatory elements behind it, from DNA and epigenomic signals.
+#
+#   snakemake --cores all                               # config.yaml
+#   snakemake --cores all --configfile my_config.yaml   # my_config.yaml instead of config.yaml
+#   snakemake --profile slurm                           # on a Slurm cluster
+#
+# Every setting is described in config.yaml.
+import os
+import sys
+
+import seq2exp
+from seq2exp.config import parse_config
+from seq2exp.errors import UserError
+from seq2exp.preflight import preflight
+from snakemake.utils import min_version
+
+min_version("9.8")
+
+# A config file given on the command line replaces config.yaml. (Loading config.yaml all the same
+# would merge the two: a cell line or a model of config.yaml could not be left out.)
+if not workflow.overwrite_configfiles:
+
+    configfile: "config.yaml"
+
+
+origin = ", ".join(map(os.path.relpath, workflow.configfiles))
+try:
+    CONFIG = parse_config(config, origin)
+    if workflow.is_main_process:
+        preflight(CONFIG, origin)
+except UserError as error:
+    sys.exit(f"error: {error}")
+
+
+report: "report/workflow.rst"
+
+
+include: "rules/common.smk"
+include: "rules/inputs.smk"
+include: "rules/sources.smk"
+include: "rules/reference.smk"
+include: "rules/windows.smk"
+include: "rules/train.smk"
+include: "rules/predict.smk"
+include: "rules/regions.smk"
+include: "rules/evaluate.smk"
+include: "rules/figures.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        f"{RESULTS}/summary.json",
+        f"{RESULTS}/summary.tsv",
+        [files_of(run) for run in RUNS],

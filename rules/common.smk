@@ -1,0 +1,121 @@
+"""Paths, wildcards, the matrix of runs, and resources: what all rules share."""
+
+from itertools import product
+
+from seq2exp import resources
+
+CODE = seq2exp.__version__  # a parameter of the rules: a new version of the package reruns them
+
+# ------------------------------------------------------------------------------- the matrix
+
+MODELS = CONFIG.models
+MASK_MODELS = [name for name, model in MODELS.items() if model.has_mask]
+OTHER_MODELS = [name for name in MODELS if name not in MASK_MODELS]
+DEVICE = {"auto": None, "cpu": "cpu", "gpu": "cuda"}[CONFIG.training.accelerator]
+RUNS = [
+    dict(cell_line=cell_line, assay=assay, model=model, fold=fold, seed=seed)
+    for cell_line, assay, model, fold, seed in product(
+        CONFIG.cell_lines, CONFIG.assays, MODELS, CONFIG.folds.run, CONFIG.seeds
+    )
+]
+
+
+def any_of(names):
+    """Regular expression of exactly these names (one that matches nothing if there are none)."""
+    return "|".join(names) or "(?!)"
+
+
+wildcard_constraints:
+    cell_line=any_of(CONFIG.cell_lines),
+    assay=any_of(CONFIG.assays),
+    model=any_of(MODELS),
+    fold=r"\d+",
+    seed=r"\d+",
+
+
+# ------------------------------------------------------------------------------- paths
+
+RESULTS = CONFIG.results.rstrip("/")
+REFERENCE = f"{RESULTS}/reference/{CONFIG.genome.name}"
+STORE = f"{RESULTS}/windows/{{cell_line}}"
+RUN = "{cell_line}/{assay}/{model}/fold{fold}_seed{seed}"
+MODEL = f"{RESULTS}/models/{RUN}"
+PREDICTION = f"{RESULTS}/predictions/{RUN}"
+REGIONS = f"{RESULTS}/regions/{RUN}"
+EVALUATION = f"{RESULTS}/evaluation/{RUN}"
+FIGURES = f"{RESULTS}/figures/{RUN}"
+LOGS = f"{RESULTS}/logs"
+BENCHMARKS = f"{RESULTS}/benchmarks"
+ENVIRONMENT = "../envs/seq2exp.yaml"  # used with --software-deployment-method conda
+
+
+# ------------------------------------------------------------------------------- figures
+
+LOCI = range(1, CONFIG.evaluation.loci + 1)
+LABELS = {"assay": "{assay}", "model": "{model}", "run": "fold {fold}, seed {seed}"}
+
+
+def title(wildcards):
+    """What was trained on what, above every picture of a run."""
+    return "{w.model}, {w.cell_line} {w.assay}, fold {w.fold}, seed {w.seed}".format(w=wildcards)
+
+
+def transform(wildcards):
+    """Scale of a run's labels."""
+    return CONFIG.cell_lines[wildcards.cell_line].expression[wildcards.assay].transform
+
+
+def files_of(run):
+    """What is made of one run: pictures, and of a model with masks its regions."""
+    figures = ["predicted_vs_observed", "training_curves"]
+    regions = []
+    if run["model"] in MASK_MODELS:
+        figures += ["mask_against_distance", *(f"locus_{i}" for i in LOCI)]
+        regions = ["elements.bed.gz", "elements.narrowPeak", "mask.bw"]
+    files = [f"{FIGURES}/{name}.png" for name in figures] + [f"{REGIONS}/{x}" for x in regions]
+    return [file.format(**run) for file in files]
+
+
+# ------------------------------------------------------------------------------- resources
+
+
+def read_whole(input):
+    """Inputs that are read whole; of a contact map, tens of GB, only the bins around TSSs are."""
+    return [file for file in input if file != input.get("hic")]
+
+
+def mem_mb(wildcards, input, attempt):
+    """Memory of a job that reads its input."""
+    return resources.memory_mb(read_whole(input), attempt, CONFIG.resources)
+
+
+def runtime(wildcards, input, attempt):
+    """Minutes of a job that reads its input."""
+    return resources.runtime_min(read_whole(input), attempt, CONFIG.resources)
+
+
+def model_mem_mb(wildcards, attempt):
+    """Memory of a job that runs a model."""
+    return resources.training_memory_mb(
+        MODELS[wildcards.model],
+        CONFIG.window,
+        CONFIG.training,
+        attempt,
+        CONFIG.resources,
+    )
+
+
+def training_runtime(wildcards, attempt):
+    """Minutes of a training job."""
+    return resources.training_runtime_min(
+        MODELS[wildcards.model],
+        CONFIG.window,
+        CONFIG.training,
+        attempt,
+        CONFIG.resources,
+    )
+
+
+def gpu(wildcards):
+    """GPUs of a job that runs a model: 1 with ``training.accelerator: gpu``, or 0."""
+    return resources.needs_gpu(MODELS[wildcards.model], CONFIG.training)

@@ -1,0 +1,104 @@
+"""Pictures, drawn from tables only; PNG for the report, PDF for papers."""
+
+
+rule plot_expression:
+    input:
+        predictions=rules.predict.output.table,
+    output:
+        png=report(
+            f"{FIGURES}/predicted_vs_observed.png",
+            caption="../report/predicted_vs_observed.rst",
+            category="{cell_line}",
+            subcategory="Accuracy",
+            labels=LABELS,
+        ),
+        pdf=f"{FIGURES}/predicted_vs_observed.pdf",
+    log:
+        f"{LOGS}/plot_expression/{RUN}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        code=CODE,
+        title=title,
+        transform=transform,
+    script:
+        "../workflow_scripts/plot_expression.py"
+
+
+rule plot_training:
+    input:
+        history=rules.train.output.history,
+    output:
+        png=report(
+            f"{FIGURES}/training_curves.png",
+            caption="../report/training_curves.rst",
+            category="{cell_line}",
+            subcategory="Training",
+            labels=LABELS,
+        ),
+        pdf=f"{FIGURES}/training_curves.pdf",
+    log:
+        f"{LOGS}/plot_training/{RUN}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        code=CODE,
+        title=title,
+    script:
+        "../workflow_scripts/plot_training.py"
+
+
+rule plot_distance:
+    input:
+        distance=rules.evaluate.output.distance,
+    output:
+        png=report(
+            f"{FIGURES}/mask_against_distance.png",
+            caption="../report/mask_against_distance.rst",
+            category="{cell_line}",
+            subcategory="Regions",
+            labels=LABELS,
+        ),
+        pdf=f"{FIGURES}/mask_against_distance.pdf",
+    log:
+        f"{LOGS}/plot_distance/{RUN}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        code=CODE,
+        title=title,
+    script:
+        "../workflow_scripts/plot_distance.py"
+
+
+rule plot_loci:
+    input:
+        masks=rules.predict.output.masks,
+        store=STORE,
+        predictions=rules.predict.output.table,
+        regions=rules.export_regions.output.bed,
+        planted=source("evaluation.truth.elements"),
+    output:
+        png=report(
+            [f"{FIGURES}/locus_{i}.png" for i in LOCI],
+            caption="../report/locus.rst",
+            category="{cell_line}",
+            subcategory="Regions",
+            labels=LABELS,
+        ),
+        pdf=[f"{FIGURES}/locus_{i}.pdf" for i in LOCI],
+    log:
+        f"{LOGS}/plot_loci/{RUN}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=mem_mb,
+        runtime=runtime,
+    params:
+        code=CODE,
+        title=title,
+    script:
+        "../workflow_scripts/plot_loci.py"

@@ -1,0 +1,66 @@
+"""The genome: its chromosomes, genes and folds."""
+
+
+rule prepare_genome:
+    input:
+        fasta=source("genome.fasta"),
+    output:
+        fasta=f"{REFERENCE}/genome.fa",
+        index=f"{REFERENCE}/genome.fa.fai",
+        chrom_sizes=f"{REFERENCE}/chrom.sizes",
+    log:
+        f"{LOGS}/prepare_genome.log",
+    benchmark:
+        f"{BENCHMARKS}/prepare_genome.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=mem_mb,
+        runtime=runtime,
+    params:
+        code=CODE,
+        chromosomes=CONFIG.genome.chromosomes,
+    script:
+        "../workflow_scripts/prepare_genome.py"
+
+
+rule prepare_genes:
+    input:
+        annotation=source("genome.annotation"),
+        genes=source("genome.genes"),
+        fasta=rules.prepare_genome.output.fasta,
+        index=rules.prepare_genome.output.index,
+        chrom_sizes=rules.prepare_genome.output.chrom_sizes,
+    output:
+        table=f"{REFERENCE}/genes.tsv",
+    log:
+        f"{LOGS}/prepare_genes.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=mem_mb,
+        runtime=runtime,
+    params:
+        code=CODE,
+        gene_types=CONFIG.genome.gene_types,
+        n_fraction_span=CONFIG.window.n_fraction_span or CONFIG.window.length,
+        max_n_fraction=CONFIG.window.max_n_fraction,
+    script:
+        "../workflow_scripts/prepare_genes.py"
+
+
+rule assign_folds:
+    input:
+        genes=rules.prepare_genes.output.table,
+    output:
+        table=f"{REFERENCE}/folds.tsv",
+    log:
+        f"{LOGS}/assign_folds.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        code=CODE,
+        folds=CONFIG.folds.model_dump(mode="json"),
+    script:
+        "../workflow_scripts/assign_folds.py"

@@ -1,0 +1,31 @@
+"""One model a cell line, assay, fold and seed."""
+
+
+rule train:
+    input:
+        store=STORE,
+        folds=rules.assign_folds.output.table,
+    output:
+        checkpoint=f"{MODEL}/model.ckpt",
+        metrics=f"{MODEL}/metrics.json",
+        history=f"{MODEL}/history.csv",
+    log:
+        f"{LOGS}/train/{RUN}.log",
+    benchmark:
+        f"{BENCHMARKS}/train/{RUN}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: CONFIG.resources.training_threads
+    resources:
+        mem_mb=model_mem_mb,
+        runtime=training_runtime,
+        gpu=gpu,
+    params:
+        code=CODE,
+        model=lambda wildcards: MODELS[wildcards.model].model_dump(mode="json"),
+        training=CONFIG.training.model_dump(mode="json"),
+        # Not an output: Snakemake deletes the outputs of a failed job, and with them the
+        # checkpoints from which the next attempt goes on.
+        work_dir=f"{RESULTS}/.training",
+    script:
+        "../workflow_scripts/train.py"

@@ -1,0 +1,65 @@
+"""What would run: counted jobs, no network, and no heavy import while the Snakefile is read."""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.workflow.conftest import ROOT, run_snakemake
+
+
+def job_counts(done):
+    """Jobs per rule from the table of a dry run."""
+    assert done.returncode == 0, done.stderr
+    table = done.stdout.split("Job stats:")[1]
+    return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
+
+
+def test_demo(demo_folder, demo_config):
+    counts = job_counts(run_snakemake("--dry-run", cwd=demo_folder, config=demo_config))
+    expected = {"fetch_source": 3, "prepare_genome": 1, "prepare_genes": 1, "assign_folds": 1}
+    expected |= {"build_store": 2, "train": 4, "predict": 2, "predict_without_masks": 2}
+    expected |= {"export_regions": 2}
+    assert expected.items() <= counts.items()
+
+
+def test_root_config_is_the_default_and_needs_no_network(tmp_path):
+    shutil.copy(ROOT / "config.yaml", tmp_path)
+    counts = job_counts(run_snakemake("--dry-run", cwd=tmp_path))
+    # 2 cell lines x 4 models (1 with a mask) x 5 seeds; the labels of both come from one archive
+    expected = {"fetch_source": 10, "build_store": 2, "train": 40}
+    expected |= {"predict": 10, "predict_without_masks": 30, "export_regions": 10}
+    assert expected.items() <= counts.items()
+
+
+def test_a_configfile_replaces_config_yaml(demo_folder, demo_config, tmp_path):
+    shutil.copytree(demo_folder, tmp_path, dirs_exist_ok=True)
+    shutil.copy(ROOT / "config.yaml", tmp_path)
+    del demo_config["models"]["signal_linear"], demo_config["cell_lines"]["SimB"]
+    done = run_snakemake("--dry-run", cwd=tmp_path, config=demo_config)
+    assert job_counts(done)["train"] == 1  # nothing of config.yaml's cell lines, models and seeds
+    assert "K562" not in done.stdout
+
+
+def test_config_on_the_command_line_changes_config_yaml(tmp_path):
+    shutil.copy(ROOT / "config.yaml", tmp_path)
+    done = run_snakemake("--dry-run", "--config", "seeds=[7]", "results=elsewhere", cwd=tmp_path)
+    assert job_counts(done)["train"] == 8
+    assert "elsewhere/models/K562/CAGE/caduceus/fold11_seed7/model.ckpt" in done.stdout
+
+
+def test_training_asks_for_a_gpu_and_for_its_time(tmp_path):
+    shutil.copy(ROOT / "config.yaml", tmp_path)
+    target = "results/models/K562/CAGE/seq2exp_soft/fold11_seed2/model.ckpt"
+    done = run_snakemake("--dry-run", target, cwd=tmp_path)
+    (resources,) = re.findall(r"^rule train:.*?resources: (.*?)$", done.stdout, re.M | re.S)
+    assert "gpu=1" in resources
+    assert "runtime=1020" in resources
+
+
+@pytest.mark.parametrize("module", ["config", "preflight", "resources", "sources"])
+def test_reading_the_snakefile_imports_no_torch(module):
+    code = f"import sys, seq2exp.{module}; sys.exit(bool({{'torch', 'numba'}} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
