@@ -108,7 +108,8 @@ def mask_writer(
     has_beta = isinstance(trained.model, Seq2ExpSoft)
     tracks = ("mask", "sequence_part", "prior") if has_beta else ("mask",)
     length = trained.shape.window_length
-    return MaskWriter(out_masks, gene_ids, length, tracks=tracks, meta=trained.meta)
+    meta = {**trained.meta, "promoter_length": trained.shape.promoter_length}
+    return MaskWriter(out_masks, gene_ids, length, tracks=tracks, meta=meta)
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ import lightning as L
 import numpy as np
 import pandas as pd
 import torch
+from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
@@ -43,7 +44,7 @@ class Run(NamedTuple):
     assay: str
     fold: int
     seed: int
-    model_name: str
+    model: str
 
 
 class Fitted(NamedTuple):
@@ -262,6 +263,8 @@ def new_trainer(
         return L.Trainer(
             accelerator=training.accelerator,
             devices=1,
+            # Inside a Slurm job Lightning would take over signals and requeueing: Snakemake's task.
+            plugins=[LightningEnvironment()],
             precision=precision(training),
             max_steps=training.steps,
             val_check_interval=validate_every,
@@ -313,6 +316,7 @@ def quiet_lightning() -> Iterator[None]:
                 ".*does not have many workers.*",  # small runs read windows in the main process
                 ".*your dataloader is not resumable.*",  # ours is: see seq2exp.batching
                 ".*directory .* exists and is not empty.*",  # a resumed run
+                ".*srun. command is available.*",  # jobs are started by Snakemake
                 ".*isinstance.treespec, LeafSpec.*",  # inside Lightning, with newer pytrees
             ):
                 warnings.filterwarnings("ignore", message)

@@ -17,6 +17,7 @@ from seq2exp.models.interface import (
     Output,
     network_features,
     network_signals,
+    zero_biases,
 )
 from seq2exp.windows import Batch
 
@@ -33,6 +34,7 @@ class Caduceus(ExpressionModel):
             config.d_model, config.layers, config.d_state, config.d_conv, config.expand
         )
         self.head = ExpressionHead(config.d_model, shape)
+        zero_biases(self)
 
     def forward(self, batch: Batch) -> Output:
         x = batch.sequence  # (B, L, 4)

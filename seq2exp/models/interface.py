@@ -89,6 +89,13 @@ class ExpressionHead(nn.Module):
         return output.squeeze(-1).float() * self.label_scale + self.label_mean
 
 
+def zero_biases(model: nn.Module) -> None:
+    """Start the biases of all linear layers at 0, but those of the step sizes."""
+    for name, layer in model.named_modules():
+        if isinstance(layer, nn.Linear) and layer.bias is not None and "dt_proj" not in name:
+            nn.init.zeros_(layer.bias)
+
+
 class ExpressionModel(nn.Module):
     """Base of every model: a forward pass from a Batch to an Output."""
 

@@ -26,6 +26,7 @@ from seq2exp.models.interface import (
     Output,
     network_features,
     network_signals,
+    zero_biases,
 )
 from seq2exp.windows import Batch
 
@@ -47,6 +48,7 @@ class Seq2ExpSoft(ExpressionModel):
         self.mask_head = nn.Linear(config.d_model, 2)
         self.predictor = Backbone(config.d_model, config.predictor_layers, *size)
         self.head = ExpressionHead(config.d_model, shape)
+        zero_biases(self)
         weights = torch.tensor(config.prior.signal_weights)
         self.register_buffer("signal_betas", torch.tensor(config.prior.signal_betas))
         self.register_buffer("signal_weights", weights / weights.sum())
