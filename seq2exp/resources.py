@@ -74,7 +74,7 @@ def training_memory_mb(
     On a CPU the activations of a batch are most of it; on a GPU they lie in the GPU's own memory.
     The window store is memory-mapped and does not count.
     """
-    mb = float(PYTHON_MB) * (1 + training.workers / 4)
+    mb = float(PYTHON_MB) * (1 + training.workers / 2)
     if not needs_gpu(model, training):
         elements = training.batch_size * _length(model, window) * _width_times_layers(model)
         mb += 4 * ACTIVATION_TENSORS * elements / 1e6
