@@ -55,10 +55,11 @@ def label_files(wildcards):
     return [f for label in labels for f in (*label.get("bigwigs", ()), label.get("table")) if f]
 
 
-def contact_map(wildcards):
-    """Resolution and normalisation of a cell line's Hi-C; nothing without one."""
+def hic_settings(wildcards):
+    """How to read a cell line's contact map; nothing without one."""
     hic = CONFIG.cell_lines[wildcards.cell_line].hic
-    return hic and (hic.resolution, hic.normalization)
+    keys = {"resolution", "normalization", "missing_chromosome"}
+    return hic and hic.model_dump(include=keys)
 
 
 # Of a simulated genome: its planted truth, and each planted element with its scores in one run.

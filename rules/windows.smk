@@ -26,7 +26,7 @@ rule build_store:
     params:
         code=CODE,
         genome_name=CONFIG.genome.name,
-        contact_map=contact_map,
+        hic=hic_settings,
         labels=labels_of,
         window=CONFIG.window.model_dump(mode="json"),
         power_law=CONFIG.power_law.model_dump(mode="json"),

@@ -55,6 +55,9 @@ class HiCSource(Source):
     """Bin size in bp."""
     normalization: str = "VC"
     """Name of the balancing vector (VC, KR, weight, ...) or NONE for raw counts."""
+    missing_chromosome: Literal["error", "zeros", "distance"] = "error"
+    """For genes on a chromosome that the map lacks. distance: the map's own mean at each distance
+    from a TSS, over the genes on the chromosomes that it has."""
 
 
 class PowerLaw(Strict):

@@ -10,14 +10,23 @@ while cooler's ``weight`` makes every row sum to 1, so that log10(1 + contact) i
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from seq2exp.config import PowerLaw
 from seq2exp.errors import UserError
 from seq2exp.filetypes import require_kind
-from seq2exp.tracks import Missing, resolve_chromosome
+from seq2exp.tracks import resolve_chromosome
+
+
+class HiCInputs(NamedTuple):
+    """Which contact map to read, and how; see :class:`seq2exp.config.HiCSource`."""
+
+    path: Path
+    resolution: int
+    normalization: str
+    missing_chromosome: Literal["error", "zeros", "distance"] = "error"
 
 
 class ContactMap(NamedTuple):
@@ -89,7 +98,6 @@ def tss_contacts(
     *,
     contact_map: ContactMap | None,
     power_law: PowerLaw,
-    missing: Missing = "error",
 ) -> tuple[np.ndarray, int]:
     """Contacts of each bin of a window with the TSS.
 
@@ -101,8 +109,6 @@ def tss_contacts(
         From :func:`open_contact_map`; None for the power law.
     power_law
         Used only without a map.
-    missing
-        ``zeros``: a chromosome that the map lacks reads as zeros.
 
     Returns
     -------
@@ -117,8 +123,28 @@ def tss_contacts(
     if contact_map is None:
         contacts = power_law_contacts(np.arange(first, first + count) - tss // bin_size, power_law)
     else:
-        contacts = _map_contacts(contact_map, chrom, tss // bin_size, first, count, missing)
+        contacts = _map_contacts(contact_map, chrom, tss // bin_size, first, count)
     return np.log10(1 + contacts).astype(np.float32), bin_size
+
+
+def contacts_by_distance(values: np.ndarray, bins_apart: np.ndarray) -> np.ndarray:
+    """Mean contact at each distance from the TSS, for genes where the map says nothing.
+
+    Parameters
+    ----------
+    values : (genes, bins)
+        log10(1 + contact) of the genes that the map covers.
+    bins_apart : (genes, bins)
+        Distance of each bin from its TSS, in bins, >= 0.
+
+    Returns
+    -------
+    float32 (largest distance + 1,)
+        log10(1 + mean contact); the mean is over contacts, not over logarithms.
+    """
+    totals = np.bincount(bins_apart.ravel(), weights=10.0 ** values.ravel() - 1)
+    counts = np.bincount(bins_apart.ravel())
+    return np.log10(1 + totals / np.maximum(counts, 1)).astype(np.float32)
 
 
 def power_law_contacts(bins_apart: np.ndarray, power_law: PowerLaw) -> np.ndarray:
@@ -130,12 +156,11 @@ def power_law_contacts(bins_apart: np.ndarray, power_law: PowerLaw) -> np.ndarra
 
 
 def _map_contacts(
-    contact_map: ContactMap, chrom: str, tss_bin: int, first: int, count: int, missing: Missing
+    contact_map: ContactMap, chrom: str, tss_bin: int, first: int, count: int
 ) -> np.ndarray:
     values = np.zeros(count)
-    name = resolve_chromosome(contact_map.sizes, chrom, contact_map.path, missing=missing)
-    if name is None:
-        return values
+    name = resolve_chromosome(contact_map.sizes, chrom, contact_map.path, missing="error")
+    assert name is not None
     n_bins = -(-contact_map.sizes[name] // contact_map.resolution)
     start, end = max(first, 0), min(first + count, n_bins)
     if not start <= tss_bin < end:

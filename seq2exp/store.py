@@ -20,13 +20,15 @@ from tqdm import tqdm
 from seq2exp.config import PowerLaw, WindowConfig
 from seq2exp.contacts import (
     ContactMap,
+    HiCInputs,
     bins_of_window,
+    contacts_by_distance,
     open_contact_map,
     tss_contacts,
 )
 from seq2exp.errors import UserError
 from seq2exp.expression import PROMOTER_REACH, LabelInputs, promoter_activity, read_labels
-from seq2exp.reference import read_chrom_sizes
+from seq2exp.reference import match_chromosome, read_chrom_sizes, shown
 from seq2exp.schemas import (
     GENE_COLUMNS,
     MRNA_FEATURES,
@@ -163,7 +165,7 @@ def build_store(
     blacklist: Path | None,
     h3k27ac: Path,
     dnase: Path,
-    hic: tuple[Path, int, str] | None,
+    hic: HiCInputs | None,
     labels: dict[str, LabelInputs],
     window: WindowConfig,
     power_law: PowerLaw,
@@ -194,18 +196,20 @@ def build_store(
     """
     sizes, missing = read_chrom_sizes(chrom_sizes), window.missing_chromosome
     tracks = [open_bigwig(path) for path in (h3k27ac, dnase)]
-    contact_map = None if hic is None else open_contact_map(*hic)
+    contact_map = None if hic is None else open_contact_map(*hic[:3])
     sources: list[Track | ContactMap] = [*tracks, *([contact_map] if contact_map else [])]
     for source in sources:
         check_assembly(source.sizes, sizes, source.path)
     genes = _labelled_genes(genes_table, labels, sizes, window)
-    for source in sources:
-        check_chromosomes(genes["chrom"], source.sizes, source.path, missing=missing)
+    for track in tracks:
+        check_chromosomes(genes["chrom"], track.sizes, track.path, missing=missing)
     runs, offsets = window_runs(genes, window.length)
     genes["offset"] = offsets
     with whole_folder(out_dir, FILES) as folder:
         digests = write_bases(folder, runs, tracks, fasta, blacklist, missing)
-        contacts, bin_size = _contacts(genes, contact_map, window, power_law)
+        contacts, bin_size = _contacts(
+            genes, contact_map, hic.missing_chromosome if hic else "error", window, power_law
+        )
         np.save(folder / "contacts.npy", contacts)
         genes["contact_phase"] = window_starts(genes, window.length) % bin_size
         genes[PROMOTER_ACTIVITY] = _promoter_activities(genes, tracks, window)
@@ -267,21 +271,52 @@ def _labelled_genes(
 def _contacts(
     genes: pd.DataFrame,
     contact_map: ContactMap | None,
+    missing: str,
     window: WindowConfig,
     power_law: PowerLaw,
 ) -> tuple[np.ndarray, int]:
+    """Contacts of every gene (genes, bins), and the bin size."""
     bin_size = power_law.bin if contact_map is None else contact_map.resolution
-    values = np.empty((len(genes), bins_of_window(window.length, bin_size)), dtype=np.float32)
-    places = zip(genes["chrom"], genes["tss"], window_starts(genes, window.length), strict=True)
-    progress = tqdm(places, total=len(genes), unit="gene", desc="contacts", disable=None)
-    for row, (chrom, tss, start) in enumerate(progress):
+    bins = np.arange(bins_of_window(window.length, bin_size))
+    starts = window_starts(genes, window.length)
+    tss = genes["tss"].to_numpy().astype(int)
+    apart = abs(starts[:, None] // bin_size + bins - tss[:, None] // bin_size)  # (genes, bins)
+    covered = np.ones(len(genes), dtype=bool)
+    if contact_map is not None:
+        check_chromosomes(
+            genes["chrom"],
+            contact_map.sizes,
+            contact_map.path,
+            missing="error" if missing == "error" else "zeros",
+        )
+        found = {c: match_chromosome(c, contact_map.sizes) for c in genes["chrom"].unique()}
+        covered = genes["chrom"].map(found).notna().to_numpy()
+    values = np.zeros(apart.shape, dtype=np.float32)
+    rows = np.flatnonzero(covered)
+    for row in tqdm(rows, unit="gene", desc="contacts", disable=None):
         values[row], _ = tss_contacts(
-            *(chrom, int(tss), int(start), int(start) + window.length),
+            *(genes["chrom"].iloc[row], tss[row], int(starts[row])),
+            int(starts[row]) + window.length,
             contact_map=contact_map,
             power_law=power_law,
-            missing=window.missing_chromosome,
         )
+    if missing == "distance" and not covered.all():
+        values[~covered] = _expected_contacts(contact_map, values, apart, covered)
     return values, bin_size
+
+
+def _expected_contacts(
+    contact_map: ContactMap | None, values: np.ndarray, apart: np.ndarray, covered: np.ndarray
+) -> np.ndarray:
+    assert contact_map is not None
+    if not covered.any():
+        raise UserError(
+            f"{contact_map.path}: has no chromosome of any gene; it has "
+            f"{shown(contact_map.sizes)}; use a map of this genome"
+        )
+    log.warning("%s: mean contact at each distance from a TSS instead", contact_map.path)
+    expected = contacts_by_distance(values[covered], apart[covered])
+    return expected[np.minimum(apart[~covered], len(expected) - 1)]
 
 
 def _promoter_activities(

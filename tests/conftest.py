@@ -13,6 +13,7 @@ import pyBigWig
 import pytest
 
 from seq2exp.config import PowerLaw, WindowConfig
+from seq2exp.contacts import HiCInputs
 from seq2exp.expression import LabelInputs
 from seq2exp.reference import prepare_genome
 from seq2exp.store import build_store, open_store
@@ -61,7 +62,7 @@ class Toy:
             "blacklist": self.path("blacklist.bed"),
             "h3k27ac": self.path("h3k27ac.bw"),
             "dnase": self.path("dnase.bw"),
-            "hic": (self.path("contacts.cool"), CONTACT_BIN, "NONE"),
+            "hic": HiCInputs(self.path("contacts.cool"), CONTACT_BIN, "NONE"),
             "labels": {
                 "CAGE": LabelInputs(bigwigs=(self.path("cage.bw"),), span=384),
                 "RNA": LabelInputs(table=self.path("rna.tsv"), column="rpkm", transform="none"),
@@ -166,7 +167,7 @@ def real_store(realdata, tmp_path_factory):
         blacklist=realdata / "blacklist.bed",
         h3k27ac=realdata / "GM12878.H3K27ac.bw",
         dnase=realdata / "GM12878.DNase.bw",
-        hic=(realdata / "GM12878.chr20.25kb.cool", 25_000, "weight"),
+        hic=HiCInputs(realdata / "GM12878.chr20.25kb.cool", 25_000, "weight"),
         labels={
             "CAGE": LabelInputs(table=realdata / "GM12878.expression.tsv", column="cage_tpm_384bp")
         },

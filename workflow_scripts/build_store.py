@@ -4,6 +4,7 @@ with job(snakemake):
     from pathlib import Path
 
     from seq2exp.config import PowerLaw, WindowConfig
+    from seq2exp.contacts import HiCInputs
     from seq2exp.expression import LabelInputs
     from seq2exp.store import build_store
 
@@ -18,7 +19,7 @@ with job(snakemake):
         blacklist=files.get("blacklist"),
         h3k27ac=files["h3k27ac"],
         dnase=files["dnase"],
-        hic=(files["hic"], *snakemake.params.contact_map) if "hic" in files else None,
+        hic=HiCInputs(files["hic"], **snakemake.params.hic) if "hic" in files else None,
         labels={assay: LabelInputs(**label) for assay, label in snakemake.params.labels.items()},
         window=WindowConfig(**snakemake.params.window),
         power_law=PowerLaw(**snakemake.params.power_law),

@@ -12,8 +12,8 @@ from seq2exp.simulate.settings import COPY_PITCH, MOTIF_LENGTH
 
 LETTERS = np.frombuffer(b"ACGTN", dtype=np.uint8)
 N = 4
-ACTIVE_MOTIF = "TGACGCGTCA"
-DECOY_MOTIF = "CTGCATGCAG"  # the bases of the active motif in another order: equal composition
+ACTIVE_MOTIF = "CGACGCGTCG"
+DECOY_MOTIF = "GCAGGCCTGC"  # the bases of the active motif in another order: equal composition
 PROMOTER_MOTIF = "GGGCTAGCCC"
 CPG_KEPT = 0.2  # share of CpG that vertebrate genomes keep; the others deaminated to TpG or CpA
 BASE_FREQUENCIES = (0.29, 0.21, 0.21, 0.29)
@@ -37,7 +37,11 @@ def cell_line_motifs(count: int) -> list[str]:
         half = (number // 4 ** np.arange(5) % 4).astype(np.uint8)
         motif = np.concatenate([half, 3 - half[::-1]])
         without_cpg = "CG" not in decode(motif)
-        if without_cpg and len(set(half)) >= 3 and all((motif != other).sum() >= 6 for other in chosen):
+        if (
+            without_cpg
+            and len(set(half)) >= 3
+            and all((motif != other).sum() >= 6 for other in chosen)
+        ):
             chosen.append(motif)
     return [decode(motif) for motif in chosen[3 : 3 + count]]
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from seq2exp.config import PowerLaw, WindowConfig
+from seq2exp.contacts import HiCInputs
 from seq2exp.errors import UserError
 from seq2exp.expression import LabelInputs
 from seq2exp.store import build_store, open_store
@@ -129,7 +130,8 @@ def test_label_and_contact_files_without_a_chromosome(toy, tmp_path, caplog):
     (bins, counts) = 24, toy.contacts[:24, :24]
     write_cooler(tmp_path / "part.cool", {"chr1": bins * CONTACT_BIN}, CONTACT_BIN, counts)
     cage = {"labels": {"CAGE": LabelInputs(bigwigs=(tmp_path / "part.bw",))}}
-    contact = {"hic": (tmp_path / "part.cool", CONTACT_BIN, "NONE")}
+    part_map = HiCInputs(tmp_path / "part.cool", CONTACT_BIN, "NONE")
+    contact = {"hic": part_map}
     with pytest.raises(UserError, match=r"part\.bw: no chromosome 'chr3', it has chr1, chr2"):
         build_store(tmp_path / "s", **{**toy.inputs(), **cage})
     with pytest.raises(
@@ -137,6 +139,7 @@ def test_label_and_contact_files_without_a_chromosome(toy, tmp_path, caplog):
     ):
         build_store(tmp_path / "s", **{**toy.inputs(), **contact})
     zeros = toy.window.model_copy(update={"missing_chromosome": "zeros"})
+    contact = {"hic": part_map._replace(missing_chromosome="zeros")}
     with caplog.at_level(logging.WARNING):
         build_store(tmp_path / "s", **{**toy.inputs(), **cage, **contact, "window": zeros})
     assert "part.bw: no chromosome chr3: 1 genes" in caplog.text
@@ -145,6 +148,23 @@ def test_label_and_contact_files_without_a_chromosome(toy, tmp_path, caplog):
     assert store.labels("CAGE")[7] == 0
     assert store.contacts[6:].max() == 0
     assert (store.contacts[:6].max(axis=1) > 0).all()
+
+
+def test_contacts_by_distance_where_the_map_lacks_a_chromosome(toy, tmp_path):
+    bins, counts = 24, toy.contacts[:24, :24]
+    write_cooler(tmp_path / "part.cool", {"chr1": bins * CONTACT_BIN}, CONTACT_BIN, counts)
+    part = HiCInputs(tmp_path / "part.cool", CONTACT_BIN, "NONE", "distance")
+    build_store(tmp_path / "s", **{**toy.inputs(), "hic": part})
+    store = open_store(tmp_path / "s")
+    tss, start = store.genes["tss"].to_numpy(), store.genes["tss"].to_numpy() - 1_000
+    bin_of = start[:, None] // CONTACT_BIN + np.arange(store.contacts.shape[1])
+    apart = abs(bin_of - tss[:, None] // CONTACT_BIN)
+    on_map = (store.genes["chrom"] == "chr1").to_numpy()
+    for row in np.flatnonzero(~on_map):
+        for column, distance in enumerate(apart[row]):
+            known = 10 ** store.contacts[on_map][apart[on_map] == distance].astype(float) - 1
+            expected = np.log10(1 + known.mean())
+            assert store.contacts[row, column] == pytest.approx(expected, rel=1e-5)
 
 
 def test_track_of_another_assembly(toy, tmp_path):

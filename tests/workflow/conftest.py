@@ -13,11 +13,15 @@ from seq2exp.simulate import Settings, simulate
 ROOT = Path(__file__).parents[2]
 
 
-def run_snakemake(*arguments, cwd, config=None):
-    """Run Snakemake in ``cwd`` without a network; ``config`` (a dictionary) is written there."""
+def run_snakemake(*arguments, cwd, config=None, timeout=120):
+    """Run Snakemake in ``cwd`` without a network, with ``my.yaml`` there if there is one.
+
+    ``config`` (a dictionary) is written to it first.
+    """
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     if config is not None:
         (cwd / "my.yaml").write_text(yaml.safe_dump(config))
+    if (cwd / "my.yaml").exists():
         command += ["--configfile", "my.yaml"]
     nowhere = "http://127.0.0.1:9"
     return subprocess.run(
@@ -26,7 +30,7 @@ def run_snakemake(*arguments, cwd, config=None):
         env=os.environ | {"http_proxy": nowhere, "https_proxy": nowhere},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=timeout,
     )
 
 

@@ -1,0 +1,182 @@
+"""The whole Snakefile on a micro genome: what comes out is held against the simulated files.
+
+Nothing is compared with an earlier run: labels against the simulation's truth, the regression
+against one fitted here on the raw bigWigs, regions against the mask, the summary against the
+predictions.
+"""
+
+import gzip
+import json
+
+import numpy as np
+import pandas as pd
+import pyBigWig
+import pysam
+import pytest
+import yaml
+
+from seq2exp.simulate import Settings, simulate
+from tests.workflow.conftest import ROOT, run_snakemake
+
+RUNS = [(cell, model) for cell in ("SimA", "SimB") for model in ("seq2exp_soft", "signal_linear")]
+MASKED = [run for run in RUNS if run[1] == "seq2exp_soft"]
+HALF, PROMOTER_HALF, SPANS = 1_000, 100, (250, 1_000)
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory):
+    """A working directory in which the demo's workflow has run, with a tiny, short training."""
+    folder = tmp_path_factory.mktemp("whole")
+    simulate(folder / "results" / "demo" / "simulated", 3, Settings(genes=60))
+    config = yaml.safe_load((ROOT / "demo" / "config.yaml").read_text())
+    config["models"]["seq2exp_soft"] |= {"d_model": 8, "d_state": 4, "predictor_layers": 1}
+    config["models"]["signal_linear"]["spans"] = list(SPANS)
+    config["training"] |= {"steps": 6, "warmup_steps": 2, "workers": 0, "accelerator": "cpu"}
+    config["evaluation"]["loci"] = 1
+    done = run_snakemake("--quiet", "all", cwd=folder, config=config, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def results(run_folder):
+    return run_folder / "results" / "demo"
+
+
+def of_run(results, kind, cell, model, name):
+    return results / kind / cell / "CAGE" / model / "fold1_seed2" / name
+
+
+def predictions(results, cell, model):
+    return pd.read_csv(of_run(results, "predictions", cell, model, "predictions.tsv"), sep="\t")
+
+
+@pytest.mark.parametrize(("cell", "model"), RUNS)
+def test_every_gene_has_the_label_that_was_simulated_and_the_split_of_its_chromosome(
+    results, cell, model
+):
+    table = predictions(results, cell, model).set_index("gene_id")
+    truth = pd.read_csv(results / "simulated" / "truth" / "expression.tsv", sep="\t")
+    truth = truth[truth["cell_line"] == cell].set_index("gene_id")
+    assert set(table.index) == set(truth.index)
+    # SimA's are summed from a float32 bigWig, SimB's read from a table
+    np.testing.assert_allclose(table["observed"], truth.loc[table.index, "label"], atol=2e-6)
+    splits = {"chr1": "train", "chr2": "train", "chr3": "train", "chr4": "valid", "chr5": "test"}
+    assert table["split"].tolist() == [splits[chrom] for chrom in table["chrom"]]
+
+
+def raw_features(results, cell, table):
+    """log1p of the mean signal around each TSS, from the simulated bigWigs themselves."""
+    columns = []
+    for assay in ("H3K27ac", "DNase"):
+        with pyBigWig.open(str(results / "simulated" / f"{cell}.{assay}.bw")) as bigwig:
+            for span in SPANS:
+                sums = []
+                for chrom, tss in zip(table["chrom"], table["tss"], strict=True):
+                    start, end = max(tss - span, 0), min(tss + span, bigwig.chroms(chrom))
+                    sums.append(np.nansum(bigwig.values(chrom, start, end, numpy=True)))
+                columns.append(np.log1p(np.array(sums) / (2 * span)))
+    return np.column_stack([np.ones(len(table)), *columns])
+
+
+@pytest.mark.parametrize("cell", ["SimA", "SimB"])
+def test_the_regression_is_the_one_fitted_on_the_raw_tracks(results, cell):
+    table = predictions(results, cell, "signal_linear")
+    design = raw_features(results, cell, table)
+    seen = (table["split"] != "test").to_numpy()
+    solution, *_ = np.linalg.lstsq(design[seen], table["observed"][seen], rcond=None)
+    # the store keeps signals as float16
+    np.testing.assert_allclose(table["predicted"], design @ solution, atol=5e-3)
+    assert table["mask_ratio"].isna().all()
+
+
+@pytest.mark.parametrize(("cell", "model"), MASKED)
+def test_masks_are_those_of_the_test_genes_with_the_promoter_always_seen(results, cell, model):
+    table = predictions(results, cell, model)
+    folder = of_run(results, "predictions", cell, model, "masks")
+    gene_ids = json.loads((folder / "masks.json").read_text())["gene_ids"]
+    test = table[table["split"] == "test"].set_index("gene_id")
+    assert gene_ids == test.index.tolist()
+    mask = np.load(folder / "mask.npy").astype(float)
+    assert mask.shape == (len(test), 2 * HALF)
+    assert (mask[:, HALF - PROMOTER_HALF : HALF + PROMOTER_HALF] == 1).all()
+    np.testing.assert_allclose(mask.mean(axis=1), test["mask_ratio"], atol=1e-3)
+
+
+@pytest.mark.parametrize(("cell", "model"), MASKED)
+def test_blacklisted_bases_have_no_mask(results, cell, model):
+    blacklist = pd.read_csv(
+        results / "simulated" / "blacklist.bed", sep="\t", header=None, usecols=[0, 1, 2]
+    )
+    test = predictions(results, cell, model).query("split == 'test'")
+    mask = np.load(of_run(results, "predictions", cell, model, "masks") / "mask.npy")
+    hidden = 0
+    for row, gene in enumerate(test.itertuples()):
+        first = gene.tss - HALF
+        for _, start, end in blacklist[blacklist[0] == gene.chrom].itertuples(index=False):
+            bases = np.arange(max(start, first), min(end, first + 2 * HALF))
+            bases = bases[np.abs(bases - gene.tss + 0.5) > PROMOTER_HALF]
+            assert (mask[row, bases - first] == 0).all()
+            hidden += len(bases)
+    assert hidden > 0
+
+
+@pytest.mark.parametrize(("cell", "model"), MASKED)
+def test_regions_are_indexed_outside_the_promoter_and_carry_their_mask(results, cell, model):
+    path = of_run(results, "regions", cell, model, "elements.bed.gz")
+    table = predictions(results, cell, model).set_index("gene_id")
+    folder = of_run(results, "predictions", cell, model, "masks")
+    gene_ids = json.loads((folder / "masks.json").read_text())["gene_ids"]
+    mask = np.load(folder / "mask.npy").astype(float)
+    with pysam.TabixFile(str(path)) as indexed:
+        rows = [line.split("\t") for chrom in indexed.contigs for line in indexed.fetch(chrom)]
+    with gzip.open(path, "rt") as plain:
+        assert len(rows) == sum(not line.startswith("#") for line in plain) > 0
+    for _, start, end, _, score, _, gene_id, *_, mean_mask in rows:
+        first = table.loc[gene_id, "tss"] - HALF
+        bases = np.arange(int(start), int(end)) - first
+        assert (np.abs(bases - HALF + 0.5) > PROMOTER_HALF).all()
+        mean = mask[gene_ids.index(gene_id), bases].mean()
+        assert float(mean_mask) == pytest.approx(mean, abs=1e-3)
+        assert int(score) == pytest.approx(1000 * mean, abs=1)
+    assert {row[0] for row in rows} == {"chr5"}
+
+
+def test_summary_has_the_figures_of_the_predictions(results):
+    summary = pd.read_csv(results / "summary.tsv", sep="\t").set_index(["cell_line", "model"])
+    assert set(summary.index) == set(RUNS)
+    for cell, model in RUNS:
+        test = predictions(results, cell, model).query("split == 'test'")
+        row = summary.loc[(cell, model)]
+        r = np.corrcoef(test["observed"], test["predicted"])[0, 1]
+        assert row["pearson"] == pytest.approx(r, abs=1e-4)
+        mse = ((test["observed"] - test["predicted"]) ** 2).mean()
+        assert row["mse"] == pytest.approx(mse, rel=1e-4)
+        assert row["test_genes"] == len(test)
+    ceiling = pd.read_csv(results / "simulated" / "truth" / "ceiling.tsv", sep="\t")
+    for cell in ("SimA", "SimB"):
+        (of_chr5,) = ceiling.query("cell_line == @cell and chrom == 'chr5'")[
+            "noise_ceiling_pearson"
+        ]
+        assert summary.loc[(cell, "signal_linear"), "noise_ceiling"] == pytest.approx(of_chr5)
+
+
+def test_every_job_left_a_log_and_no_traceback(results):
+    logs = list((results / "logs").rglob("*.log"))
+    # 3 sources, genome, genes, folds, 2 stores, 4 x (train, predict, evaluate, 2 plots),
+    # 2 x (regions, distance, loci), summary
+    assert len(logs) == 3 + 3 + 2 + 4 * 5 + 2 * 3 + 1
+    assert not [log for log in logs if "Traceback" in log.read_text()]
+
+
+def test_nothing_is_left_to_do_and_the_report_holds_every_picture(run_folder):
+    again = run_snakemake("--dry-run", cwd=run_folder)
+    assert "Nothing to be done" in again.stdout
+    arguments = ("--report", "report.html", "--quiet", "all")
+    done = run_snakemake(*arguments, cwd=run_folder)
+    assert done.returncode == 0, done.stderr
+    report = (run_folder / "report.html").read_text()
+    pictures = list((run_folder / "results" / "demo" / "figures").rglob("*.png"))
+    assert len(pictures) == 4 * 2 + 2 * 2
+    for picture in pictures:
+        assert report.count(picture.relative_to(run_folder).as_posix()) >= 1
