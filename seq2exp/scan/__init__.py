@@ -5,11 +5,13 @@
 | reference | step by step, the oracle | any device, any float dtype |
 | chunked | chunks in plain PyTorch | any device, any float dtype |
 | cpu | numba kernels | CPU, float32 inside |
+| triton | Triton kernels | CUDA, float32 inside |
 | mamba_ssm | the mamba-ssm package's kernel, no gate | CUDA |
 """
 
 from collections.abc import Callable
 from importlib import import_module
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor
@@ -22,6 +24,7 @@ _FUNCTIONS = {
     "reference": "reference_scan",
     "chunked": "chunked_scan",
     "cpu": "cpu_scan",
+    "triton": "triton_scan",
     "mamba_ssm": "mamba_ssm_scan",
 }
 
@@ -31,9 +34,12 @@ def available_backends(device: torch.device | str) -> tuple[str, ...]:
     kind = torch.device(device).type
     if kind == "cpu":
         return ("cpu", "chunked", "reference")
+    compiled = []
+    if kind == "cuda" and find_spec("triton") is not None:
+        compiled.append("triton")
     if kind == "cuda" and mamba_ssm.is_installed():
-        return ("mamba_ssm", "chunked", "reference")
-    return ("chunked", "reference")
+        compiled.append("mamba_ssm")
+    return (*compiled, "chunked", "reference")
 
 
 def resolve_backend(name: str, device: torch.device | str, *, gated: bool = False) -> str:
@@ -140,10 +146,11 @@ def selective_scan(
     module = import_module(f"seq2exp.scan.{chosen}")
     scan: Callable[..., Tensor] = getattr(module, _FUNCTIONS[chosen])
     tensors = [x, delta, A, B, C, D, delta_bias]
-    if chosen != "mamba_ssm":
-        exact = torch.float64 if x.dtype == torch.float64 and chosen != "cpu" else torch.float32
-        tensors = [tensor.to(exact) for tensor in tensors]
-        gate = None if gate is None else gate.to(exact)
+    if chosen in ("reference", "chunked", "cpu") or x.dtype == torch.float64:
+        exact = x.dtype == torch.float64 and chosen in ("reference", "chunked")
+        dtype = torch.float64 if exact else torch.float32
+        tensors = [tensor.to(dtype) for tensor in tensors]
+        gate = None if gate is None else gate.to(dtype)
     with torch.autocast(x.device.type, enabled=False):
         y = scan(*tensors, reverse=reverse, gate=gate)
     return y.to(x.dtype)
