@@ -17,6 +17,7 @@ import numpy as np
 from seq2exp.config import PowerLaw
 from seq2exp.errors import UserError
 from seq2exp.filetypes import require_kind
+from seq2exp.hictk import load_hictkpy
 from seq2exp.tracks import resolve_chromosome
 
 
@@ -66,8 +67,7 @@ def open_contact_map(path: Path, resolution: int, normalization: str) -> Contact
 
 def _open(path: Path, resolution: int) -> Any:
     # Not at the top: once it is loaded, a forked process (a DataLoader worker) can hang.
-    import hictkpy
-
+    hictkpy = load_hictkpy()
     single = hictkpy.is_cooler(path)
     if single:
         available = [hictkpy.File(path).resolution()]

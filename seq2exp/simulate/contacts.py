@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import hictkpy
 import numpy as np
 
+from seq2exp.hictk import load_hictkpy
 from seq2exp.simulate.settings import Settings
 
 
@@ -62,7 +62,8 @@ def write_contacts(
     ``gaps`` holds the N runs of each chromosome (0-based half-open).
     """
     resolution = settings.contact_resolution
-    with hictkpy.cooler.FileWriter(path, chrom_sizes, resolution, tmpdir=path.parent) as writer:
+    open_writer = load_hictkpy().cooler.FileWriter
+    with open_writer(path, chrom_sizes, resolution, tmpdir=path.parent) as writer:
         first_bin = 0
         for chrom, length in chrom_sizes.items():
             bins = -(-length // resolution)
