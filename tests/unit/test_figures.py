@@ -6,13 +6,10 @@ import pandas as pd
 import pytest
 
 from seq2exp.errors import UserError
-from seq2exp.figures import (
-    draw_loci,
-    mask_against_distance,
-    predicted_vs_observed,
-    training_curves,
-)
-from seq2exp.figures.locus import choose_genes
+from seq2exp.figures.distance import mask_against_distance
+from seq2exp.figures.expression import predicted_vs_observed
+from seq2exp.figures.locus import choose_genes, draw_loci
+from seq2exp.figures.training import training_curves
 from seq2exp.masks import open_masks, write_masks
 from seq2exp.schemas import ELEMENT_COLUMNS, HISTORY_COLUMNS
 
