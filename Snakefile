@@ -9,9 +9,9 @@ import os
 import sys
 
 import seq2exp
+from seq2exp.cli import check_files
 from seq2exp.config import parse_config
 from seq2exp.errors import UserError
-from seq2exp.preflight import preflight
 from snakemake.utils import min_version
 
 min_version("9.8")
@@ -27,7 +27,7 @@ origin = ", ".join(map(os.path.relpath, workflow.configfiles))
 try:
     CONFIG = parse_config(config, origin)
     if workflow.is_main_process:
-        preflight(CONFIG, origin)
+        check_files(config, origin)
 except UserError as error:
     sys.exit(f"error: {error}")
 

@@ -3,6 +3,9 @@
 from itertools import product
 
 from seq2exp import resources
+from seq2exp.jobs import share_package
+
+share_package(workflow.basedir)
 
 CODE = seq2exp.__version__  # a parameter of the rules: a new version of the package reruns them
 

@@ -6,7 +6,7 @@ rule build_store:
         fasta=rules.prepare_genome.output.fasta,
         index=rules.prepare_genome.output.index,
         chrom_sizes=rules.prepare_genome.output.chrom_sizes,
-        genes=rules.prepare_genes.output.table,
+        genes_table=rules.prepare_genes.output.table,
         blacklist=source("genome.blacklist"),
         h3k27ac=source_of("h3k27ac"),
         dnase=source_of("dnase"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 import math
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +14,8 @@ import yaml
 from seq2exp import __version__
 from seq2exp.errors import UserError
 
+ERROR = "error: "
+
 
 def main(argv: list[str] | None = None) -> None:
     """Run one command; a `UserError` ends as one line on stderr and exit code 1."""
@@ -19,7 +23,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     check = commands.add_parser("check-config", help="check a config file and the files it names")
-    check.add_argument("config", type=Path)
+    check.add_argument("config", type=Path, help="YAML; - reads standard input")
+    check.add_argument("--origin", help="name of the config in messages")
     check.set_defaults(run=check_config)
     show = commands.add_parser("summary", help="print the table of a finished run")
     show.add_argument("summary", type=Path, help="summary.json of the results folder")
@@ -28,7 +33,7 @@ def main(argv: list[str] | None = None) -> None:
     try:
         arguments.run(arguments)
     except UserError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"{ERROR}{error}")
 
 
 def check_config(arguments: argparse.Namespace) -> None:
@@ -36,11 +41,39 @@ def check_config(arguments: argparse.Namespace) -> None:
     from seq2exp.config import parse_config
     from seq2exp.preflight import preflight
 
-    origin = str(arguments.config)
+    origin = arguments.origin or str(arguments.config)
     config = parse_config(read_yaml(arguments.config), origin)
     preflight(config, origin)
     runs = (config.cell_lines, config.assays, config.models, config.folds.run, config.seeds)
-    print(f"{arguments.config}: good; {math.prod(map(len, runs))} runs, results in {config.results}/")
+    print(f"{origin}: good; {math.prod(map(len, runs))} runs, results in {config.results}/")
+
+
+def check_files(raw: dict, origin: str) -> None:
+    """Check a config's files in a process of its own.
+
+    The libraries that open them take memory, and the Hi-C reader a core, for as long as the process
+    lives that loaded them; Snakemake's lives until the last job is done.
+
+    Parameters
+    ----------
+    raw
+        The config as loaded.
+    origin
+        Its name in messages.
+
+    Raises
+    ------
+    UserError
+        What :func:`seq2exp.preflight.preflight` has found.
+    """
+    command = [sys.executable, "-m", "seq2exp.cli", "check-config", "-", "--origin", origin]
+    given = json.dumps(raw, default=str)
+    done = subprocess.run(command, input=given, capture_output=True, text=True)
+    found = done.stderr.strip()
+    if done.returncode and found.startswith(ERROR):
+        raise UserError(found.removeprefix(ERROR))
+    if done.returncode:
+        raise RuntimeError(found)
 
 
 def summary(arguments: argparse.Namespace) -> None:
@@ -59,7 +92,7 @@ def read_yaml(path: Path) -> dict:
         No such file, not YAML, or not a mapping at its top.
     """
     try:
-        raw = yaml.safe_load(path.read_text())
+        raw = yaml.safe_load(sys.stdin if path == Path("-") else path.read_text())
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read ({error}); correct the path") from None
     except yaml.YAMLError as error:

@@ -21,6 +21,12 @@ THREAD_VARIABLES = (
 )
 
 
+def share_package(repository: str | Path) -> None:
+    """Let jobs in conda environments, which do not have the package, import it from here."""
+    known = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(repository), *([known] if known else [])])
+
+
 @contextmanager
 def job(snakemake: Any) -> Iterator[None]:
     """Run the body of a workflow script with its output in the rule's log.

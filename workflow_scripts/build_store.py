@@ -8,19 +8,16 @@ with job(snakemake):
     from seq2exp.expression import LabelInputs
     from seq2exp.store import build_store
 
-    files = {name: Path(file) for name, file in snakemake.input.items() if file and name != "labels"}
+    given, params = snakemake.input, snakemake.params
+    needed = ("fasta", "chrom_sizes", "genes_table", "h3k27ac", "dnase")
     build_store(
         Path(snakemake.output[0]),
         cell_line=snakemake.wildcards.cell_line,
-        genome_name=snakemake.params.genome_name,
-        fasta=files["fasta"],
-        chrom_sizes=files["chrom_sizes"],
-        genes_table=files["genes"],
-        blacklist=files.get("blacklist"),
-        h3k27ac=files["h3k27ac"],
-        dnase=files["dnase"],
-        hic=HiCInputs(files["hic"], **snakemake.params.hic) if "hic" in files else None,
-        labels={assay: LabelInputs(**label) for assay, label in snakemake.params.labels.items()},
-        window=WindowConfig(**snakemake.params.window),
-        power_law=PowerLaw(**snakemake.params.power_law),
+        genome_name=params.genome_name,
+        **{name: Path(given[name]) for name in needed},
+        blacklist=Path(given.blacklist) if given.blacklist else None,
+        hic=HiCInputs(Path(given.hic), **params.hic) if given.hic else None,
+        labels={assay: LabelInputs(**label) for assay, label in params.labels.items()},
+        window=WindowConfig(**params.window),
+        power_law=PowerLaw(**params.power_law),
     )

@@ -4,7 +4,8 @@ import pytest
 import yaml
 
 from seq2exp import __version__
-from seq2exp.cli import main
+from seq2exp.cli import check_files, main
+from seq2exp.errors import UserError
 
 
 def run(capsys, *arguments):
@@ -56,3 +57,15 @@ def test_a_config_that_cannot_be_used_is_one_line(capsys, tmp_path, text, words)
     assert "\n" not in message
     assert not [word for word in words if word not in message], message
     assert out == ""
+
+
+def test_files_are_checked_in_another_process():
+    raw = {"genome": {"name": "hg38"}, "folds": {"run": [13]}}
+    with pytest.raises(UserError, match=r"^my\.yaml: genome\.fasta: required key is missing"):
+        check_files(raw, "my.yaml")
+
+
+def test_a_crash_of_the_check_is_not_taken_for_a_users_mistake(monkeypatch):
+    monkeypatch.setenv("PYTHONHASHSEED", "none")
+    with pytest.raises(RuntimeError, match="PYTHONHASHSEED"):
+        check_files({}, "my.yaml")

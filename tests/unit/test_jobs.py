@@ -6,12 +6,13 @@ import subprocess
 import sys
 import textwrap
 import warnings
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from seq2exp.errors import UserError
-from seq2exp.jobs import THREAD_VARIABLES, job
+from seq2exp.jobs import THREAD_VARIABLES, job, share_package
 
 SOMETHING_ODD = "12 genes lie outside every fold"
 
@@ -97,3 +98,13 @@ def test_exit_code_of_a_script(tmp_path):
     assert done.returncode == 1
     assert done.stderr == "fetch: no such file: x.bw; correct the path\n"
     assert done.stdout == ""
+
+
+def test_a_python_without_the_package_imports_it_from_the_repository(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+    bare = [sys.executable, "-S", "-c", "import seq2exp"]  # -S: no site-packages
+    assert subprocess.run(bare, cwd="/", capture_output=True).returncode != 0
+    repository = Path(__file__).parents[2]
+    share_package(repository)
+    assert subprocess.run(bare, cwd="/").returncode == 0
+    assert os.environ["PYTHONPATH"] == f"{repository}{os.pathsep}/elsewhere"
