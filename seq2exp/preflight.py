@@ -17,7 +17,7 @@ from seq2exp.filetypes import kind_of, require_kind
 from seq2exp.reference import match_chromosome, shown
 from seq2exp.schemas import GENE_COLUMNS, read_header
 from seq2exp.sources import local_path
-from seq2exp.tracks import open_bigwig, resolve_chromosome
+from seq2exp.tracks import Missing, open_bigwig, resolve_chromosome
 
 _LINES = 10_000
 
@@ -66,10 +66,12 @@ class _Assembly:
         self.missing = config.window.missing_chromosome
         self.sizes: dict[str, tuple[int, str]] = {}
 
-    def check(self, sizes: dict[str, int], path: Path, key: str, *, is_fasta: bool = False) -> None:
+    def check(
+        self, sizes: dict[str, int], path: Path, key: str, *, missing: Missing | None = None
+    ) -> None:
         """Compare a file's chromosomes with those wanted and with the files before it."""
         for chrom in self.wanted:
-            resolve_chromosome(sizes, chrom, path, missing="error" if is_fasta else self.missing)
+            resolve_chromosome(sizes, chrom, path, missing=missing or self.missing)
         shared = False
         for chrom, size in sizes.items():
             known = match_chromosome(chrom, self.sizes)
@@ -119,7 +121,8 @@ def _check_use(
 ) -> None:
     if isinstance(source, HiCSource):
         contact_map = open_contact_map(path, source.resolution, source.normalization)
-        assembly.check(contact_map.sizes, path, key)
+        missing: Missing = "error" if source.missing_chromosome == "error" else "zeros"
+        assembly.check(contact_map.sizes, path, key, missing=missing)
     elif key.endswith((".h3k27ac", ".dnase")) or ".bigwig." in key:
         track = open_bigwig(path)
         track.handle.close()
@@ -147,7 +150,7 @@ def _check_fasta(path: Path, key: str, assembly: _Assembly) -> None:
     rows = [line.split("\t") for line in index.read_text().splitlines()]
     if not all(len(row) >= 2 and row[1].isdigit() for row in rows):
         raise UserError(f"{index}: not a FASTA index; remove it or make it again")
-    assembly.check({row[0]: int(row[1]) for row in rows}, path, key, is_fasta=True)
+    assembly.check({row[0]: int(row[1]) for row in rows}, path, key, missing="error")
 
 
 def _check_columns(path: Path, columns: tuple[str, ...]) -> None:

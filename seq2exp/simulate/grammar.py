@@ -14,7 +14,7 @@ LETTERS = np.frombuffer(b"ACGTN", dtype=np.uint8)
 N = 4
 ACTIVE_MOTIF = "CGACGCGTCG"
 DECOY_MOTIF = "GCAGGCCTGC"  # the bases of the active motif in another order: equal composition
-PROMOTER_MOTIF = "GGGCTAGCCC"
+PROMOTER_MOTIF = ACTIVE_MOTIF  # strong promoters and enhancers are read by the same factors
 CPG_KEPT = 0.2  # share of CpG that vertebrate genomes keep; the others deaminated to TpG or CpA
 BASE_FREQUENCIES = (0.29, 0.21, 0.21, 0.29)
 STOP_CODONS = ("TAA", "TAG", "TGA")
@@ -32,7 +32,7 @@ def decode(codes: np.ndarray) -> str:
 
 def cell_line_motifs(count: int) -> list[str]:
     """Return one promoter motif a cell line: palindromes at least 6 mismatches from all others."""
-    chosen = [encode(m) for m in (ACTIVE_MOTIF, DECOY_MOTIF, PROMOTER_MOTIF)]
+    chosen = [encode(m) for m in (ACTIVE_MOTIF, DECOY_MOTIF)]
     for number in np.random.default_rng(0).permutation(4**5):
         half = (number // 4 ** np.arange(5) % 4).astype(np.uint8)
         motif = np.concatenate([half, 3 - half[::-1]])
@@ -43,7 +43,7 @@ def cell_line_motifs(count: int) -> list[str]:
             and all((motif != other).sum() >= 6 for other in chosen)
         ):
             chosen.append(motif)
-    return [decode(motif) for motif in chosen[3 : 3 + count]]
+    return [decode(motif) for motif in chosen[2 : 2 + count]]
 
 
 def background(length: int, rng: np.random.Generator) -> np.ndarray:

@@ -205,7 +205,7 @@ def _place_elements(
     for gene in genes:
         for kind, motif in _draw_kinds(settings, rng):
             length = int(rng.integers(shortest, longest + 1))
-            low, high = gene.tss - settings.half, gene.tss + settings.half
+            low, high = gene.tss - settings.reach, gene.tss + settings.reach
             place = _free_place(taken, low, high, length, rng)
             if place is None:
                 continue

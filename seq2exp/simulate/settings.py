@@ -33,12 +33,13 @@ class Settings:
     close_pairs: float = 0.1
     gaps_per_chromosome: int = 2
     blacklisted_per_chromosome: int = 3
+    element_reach: float = 0.6
     max_active: int = 2
     max_decoys: int = 2
     element_length: tuple[int, int] = (150, 250)
-    motif_copies: tuple[int, int] = (6, 9)
+    motif_copies: tuple[int, int] = (8, 12)
     open_probability: float = 0.75
-    promoter_copies: int = 5
+    promoter_copies: int = 8
     cell_line_copies: int = 3
     promoter_share: float = 0.46
     distal_share: float = 0.46
@@ -47,7 +48,7 @@ class Settings:
     label_sd: float = 0.5
     rna_noise_sd: float = 0.15
     contact_exponent: float = 0.75
-    contact_depth: float = 100.0
+    contact_depth: float = 3.0
     signal_step: int = 20
 
     def __post_init__(self) -> None:
@@ -58,6 +59,11 @@ class Settings:
     def half(self) -> int:
         """Half a window: a window is [tss - half, tss + half)."""
         return self.window // 2
+
+    @property
+    def reach(self) -> int:
+        """Elements lie in [tss - reach, tss + reach): ``element_reach`` of half a window."""
+        return round(self.half * self.element_reach)
 
     @property
     def contact_scale(self) -> float:
@@ -75,6 +81,11 @@ class Settings:
         bounds = np.cumsum((0, *self.chromosome_weights)) / sum(self.chromosome_weights)
         counts = np.diff(np.rint(bounds * self.genes).astype(int))
         return {f"chr{i}": int(n) for i, n in enumerate(counts, start=1)}
+
+
+def _reach_fits(s: Settings) -> bool:
+    """Return whether an element of any length fits between promoter and reach."""
+    return s.element_reach <= 1 and s.reach - s.promoter // 2 >= s.element_length[1]
 
 
 def _problems(s: Settings) -> list[tuple[str, str]]:
@@ -98,6 +109,11 @@ def _problems(s: Settings) -> list[tuple[str, str]]:
             "and fill at most a quarter of the window",
         ),
         (s.spacing > 0, "spacing", "must be positive"),
+        (
+            _reach_fits(s),
+            "element_reach",
+            "must be at most 1 and leave room for an element beside the promoter",
+        ),
         (0 <= s.close_pairs <= 0.4, "close_pairs", "must lie in 0..0.4"),
         (
             s.motif_copies[1] * COPY_PITCH <= s.element_length[0] <= s.element_length[1],

@@ -8,10 +8,10 @@ from seq2exp.simulate.layout import Layout
 from seq2exp.simulate.settings import CAGE_HALF, Settings
 
 ASSAYS = ("H3K27ac", "DNase")
-MEDIAN_HEIGHT = {"H3K27ac": 12.0, "DNase": 15.0}
-BACKGROUND_MEAN = {"H3K27ac": 0.4, "DNase": 0.15}
+MEDIAN_HEIGHT = {"H3K27ac": 0.8, "DNase": 0.5}
+BACKGROUND_MEAN = {"H3K27ac": 0.03, "DNase": 0.01}
 PROMOTER_SPREAD = 300  # bp, an element of this length would give a peak of the promoter's width
-BLACKLIST_HEIGHT = 150.0
+BLACKLIST_HEIGHT = 40.0
 UNMAPPABLE_EVERY = 20_000  # bp of chromosome for each run without data
 
 
@@ -23,20 +23,20 @@ def peak_shape(offset: np.ndarray, length: int, assay: str) -> np.ndarray:
     """
     if assay == "DNase":
         return np.exp(-0.5 * (offset / (length / 5)) ** 2)
-    sd = 0.45 * length
+    sd = 0.35 * length
     bumps = [np.exp(-0.5 * ((offset - side * length / 2) / sd) ** 2) for side in (-1, 1)]
     return np.asarray(sum(bumps)) / (1 + np.exp(-0.5 * (length / sd) ** 2))
 
 
 def element_heights(count: int, assay: str, rng: np.random.Generator) -> np.ndarray:
-    """Draw the peak heights of open elements, active or decoy alike: log-normal, in 5..50."""
-    return np.clip(MEDIAN_HEIGHT[assay] * rng.lognormal(0, 0.4, count), 5, 50)
+    """Draw the peak heights of open elements, active or decoy alike: log-normal."""
+    return MEDIAN_HEIGHT[assay] * np.clip(rng.lognormal(0, 0.4, count), 0.4, 3)
 
 
 def promoter_heights(strength: np.ndarray, assay: str, rng: np.random.Generator) -> np.ndarray:
     """Draw promoter peak heights (gene,), which follow the promoter strength with noise."""
     log_height = 0.5 * strength + rng.normal(0, 0.35, len(strength))
-    return np.clip(MEDIAN_HEIGHT[assay] * np.exp(log_height), 3, 80)
+    return MEDIAN_HEIGHT[assay] * np.clip(np.exp(log_height), 0.25, 6)
 
 
 def draw_tracks(
