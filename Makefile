@@ -15,10 +15,11 @@ export PATH := $(BIN):$(PATH)
 CORES ?= all
 DEMO := --cores $(CORES) --configfile demo/config.yaml
 
-.PHONY: help setup demo test test-slow lint format lock clean
+.PHONY: help setup demo demo-control test test-slow lint format lock clean
 
 help:
 	@echo "make demo       simulate a small genome, run the whole workflow on it, print the summary"
+	@echo "make demo-control  train the demo's model with and without distal bases, three seeds each"
 	@echo "make test       run the tests"
 	@echo "make test-slow  run the tests that take minutes"
 	@echo "make lint       check style, types and the workflow"
@@ -37,6 +38,11 @@ demo: setup
 	python -m seq2exp.simulate results/demo/simulated
 	snakemake $(DEMO) --quiet rules
 	snakemake $(DEMO) --quiet all --report results/demo/report.html
+	seq2exp summary results/demo/summary.json
+
+demo-control: setup
+	python -m seq2exp.simulate results/demo/simulated
+	snakemake $(DEMO) demo/control.yaml --quiet rules
 	seq2exp summary results/demo/summary.json
 
 test: setup
