@@ -61,6 +61,9 @@ rule assign_folds:
         ENVIRONMENT
     params:
         code=CODE,
-        folds=CONFIG.folds.model_dump(mode="json"),
+        # All folds there are: another choice of those to run must not rewrite the table, which
+        # would make every model older than its input.
+        folds=CONFIG.folds.model_dump(exclude={"run"})
+        | {"run": [min(CONFIG.folds.sets, default=1)]},
     script:
         "../workflow_scripts/assign_folds.py"

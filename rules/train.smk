@@ -20,10 +20,14 @@ rule train:
         mem_mb=model_mem_mb,
         runtime=training_runtime,
         gpu=gpu,
+        # Not parameters: they change how it is trained, not what comes out, so a finished model
+        # must not be trained again for them.
+        workers=CONFIG.training.workers,
+        checkpoint_every=CONFIG.training.checkpoint_every,
     params:
         code=CODE,
         model=lambda wildcards: MODELS[wildcards.model].model_dump(mode="json"),
-        training=CONFIG.training.model_dump(mode="json"),
+        training=CONFIG.training.model_dump(exclude={"workers", "checkpoint_every"}),
         # Not an output: Snakemake deletes the outputs of a failed job, and with them the
         # checkpoints from which the next attempt goes on.
         work_dir=f"{RESULTS}/.training",

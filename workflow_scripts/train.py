@@ -10,12 +10,13 @@ with job(snakemake):
     from seq2exp.training import Run, train
 
     wildcards = snakemake.wildcards
+    how = {name: snakemake.resources[name] for name in ("workers", "checkpoint_every")}
     train(
         Path(snakemake.input.store),
         Path(snakemake.input.folds),
         Run(wildcards.assay, int(wildcards.fold), int(wildcards.seed), wildcards.model),
         TypeAdapter(ModelConfig).validate_python(snakemake.params.model),
-        TrainingConfig(**snakemake.params.training),
+        TrainingConfig(**snakemake.params.training, **how),
         out_checkpoint=Path(snakemake.output.checkpoint),
         out_metrics=Path(snakemake.output.metrics),
         out_history=Path(snakemake.output.history),

@@ -7,6 +7,7 @@ predictions.
 
 import gzip
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -167,6 +168,24 @@ def test_every_job_left_a_log_and_no_traceback(results):
     # 2 x (regions, distance, loci), summary
     assert len(logs) == 3 + 3 + 2 + 4 * 5 + 2 * 3 + 1
     assert not [log for log in logs if "Traceback" in log.read_text()]
+
+
+@pytest.mark.parametrize(
+    ("change", "jobs"),
+    [
+        ("training={workers: 3, checkpoint_every: 7}", {}),
+        ("regions={threshold: 0.2}", {"export_regions": 2, "plot_loci": 2}),
+        ("seeds=[2, 3]", {"train": 4, "predict": 2, "export_regions": 2, "summarise": 1}),
+        ("training={learning_rate: 0.002}", {"train": 4, "predict": 2, "summarise": 1}),
+    ],
+)
+def test_a_change_of_the_config_reruns_what_depends_on_it(run_folder, change, jobs):
+    done = run_snakemake("--dry-run", "--config", change, cwd=run_folder)
+    assert done.returncode == 0, done.stderr
+    counts = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout, re.MULTILINE))
+    assert {name: int(counts.get(name, 0)) for name in jobs} == jobs
+    assert not {"fetch_source", "prepare_genome", "assign_folds", "build_store"} & set(counts)
+    assert bool(counts) == bool(jobs)
 
 
 def test_nothing_is_left_to_do_and_the_report_holds_every_picture(run_folder):
