@@ -34,7 +34,7 @@ def run_folder(tmp_path_factory):
     config["models"]["signal_linear"]["spans"] = list(SPANS)
     config["training"] |= {"steps": 6, "warmup_steps": 2, "workers": 0, "accelerator": "cpu"}
     config["evaluation"]["loci"] = 1
-    done = run_snakemake("--quiet", "all", cwd=folder, config=config, timeout=600)
+    done = run_snakemake("--quiet", "all", cwd=folder, config=config, timeout=1_800)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 

@@ -13,7 +13,7 @@ from seq2exp.simulate import Settings, simulate
 ROOT = Path(__file__).parents[2]
 
 
-def run_snakemake(*arguments, cwd, config=None, timeout=120):
+def run_snakemake(*arguments, cwd, config=None, timeout=300):
     """Run Snakemake in ``cwd`` without a network, with ``my.yaml`` there if there is one.
 
     ``config`` (a dictionary) is written to it first.
