@@ -25,12 +25,13 @@ from seq2exp.batching import ShuffledBatches
 from seq2exp.checkpoints import save_checkpoint
 from seq2exp.config import TrainingConfig
 from seq2exp.errors import UserError
+from seq2exp.folds import overlapping_windows
 from seq2exp.metrics import accuracy
 from seq2exp.model_config import ModelConfig
 from seq2exp.models import ExpressionModel, InputShape, build_model
 from seq2exp.models.interface import ExpressionHead
 from seq2exp.models.signal_linear import SignalLinear
-from seq2exp.schemas import HISTORY_COLUMNS, read_table, whole_file, write_table
+from seq2exp.schemas import HISTORY_COLUMNS, PROMOTER_ACTIVITY, read_table, whole_file, write_table
 from seq2exp.store import WindowStore, open_store
 from seq2exp.training_task import ExpressionTask, History, ProgressLines, ResumeCheckpoint
 from seq2exp.windows import Batch, WindowDataset, collate, split_rows, unpack
@@ -93,6 +94,8 @@ def train(
         resumable checkpoints and logs. Started again after a crash, training goes on there.
     """
     store = open_store(store_dir)
+    if store.feature_names == (PROMOTER_ACTIVITY,):
+        log.warning("no mRNA features: promoter activity is the only gene feature")
     splits = open_splits(store_dir, store, folds_table, run, model)
     shape = InputShape(
         model.window_length or store.window_length,
@@ -154,6 +157,15 @@ def open_splits(
                 "change folds or check the labels"
             )
         datasets.append(WindowDataset(store_dir, rows, run.assay, model.window_length))
+    length = model.window_length or store.window_length
+    overlaps = overlapping_windows(store.genes, folds, run.fold, length)
+    if overlaps:
+        log.warning(
+            "%d validation or test windows share bases with a training window; keep more distance "
+            "between the sets of fold %d if that matters",
+            overlaps,
+            run.fold,
+        )
     log.info(
         "genes: %s",
         ", ".join(f"{n} {len(d)}" for n, d in zip(Splits._fields, datasets, strict=True)),
