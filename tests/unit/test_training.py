@@ -44,7 +44,7 @@ def data(tmp_path_factory) -> Path:
     """Window store of SimA and folds.tsv: 20 genes to train, 8 to validate, 8 to test."""
     folder = tmp_path_factory.mktemp("training")
     source = folder / "source"
-    settings = Settings(genes=36, window=1000, chromosome_weights=(5, 2, 2))
+    settings = Settings(genes=36, window=1000, element_reach=1.0, chromosome_weights=(5, 2, 2))
     simulate(source, seed=5, settings=settings)
     prepare_genome(source / "genome.fa.gz", folder / "genome.fa", folder / "chrom.sizes", None)
     prepare_genes(
