@@ -150,6 +150,7 @@ def resolve_chromosome(
     if name is None and missing == "error":
         raise UserError(
             f"{path}: no chromosome {chrom!r}, it has {shown(sizes)}; use a file that covers it, "
-            "drop it from genome.chromosomes, or set missing_chromosome (of window or hic)"
+            "drop it from genome.chromosomes, or set window.missing_chromosome: zeros "
+            "(hic.missing_chromosome for a contact map)"
         )
     return name
