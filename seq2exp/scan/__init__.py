@@ -7,11 +7,18 @@
 | cpu | numba kernels | CPU, float32 inside |
 | triton | Triton kernels | CUDA, float32 inside |
 | mamba_ssm | the mamba-ssm package's kernel, no gate | CUDA |
+
+`selective_scan` is for everyone. The bidirectional block recomputes the scan's inputs in its
+backward pass, and calls `scan_keeping_states` and `scan_gradients` itself.
 """
 
+import logging
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,14 +26,35 @@ from torch import Tensor
 from seq2exp.errors import UserError
 from seq2exp.scan import mamba_ssm
 
+log = logging.getLogger(__name__)
+
 # Imported on first use: numba alone takes half a second.
-_FUNCTIONS = {
+_DIFFERENTIABLE = {
     "reference": "reference_scan",
     "chunked": "chunked_scan",
-    "cpu": "cpu_scan",
-    "triton": "triton_scan",
     "mamba_ssm": "mamba_ssm_scan",
 }
+"""Backends that autograd goes through, and their function."""
+_COMPILED = ("cpu", "triton")
+"""Backends with kernels of their own for both passes: modules with `forward` and `backward`."""
+_BACKENDS = ("reference", "chunked", "cpu", "triton", "mamba_ssm")
+
+
+class ScanInputs(NamedTuple):
+    """Tensors of one scan: see `selective_scan`."""
+
+    x: Tensor
+    delta: Tensor
+    A: Tensor
+    B: Tensor
+    C: Tensor
+    D: Tensor
+    delta_bias: Tensor
+    gate: Tensor | None = None
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "ScanInputs":
+        """Apply a function to every tensor; a gate that is not there stays None."""
+        return ScanInputs._make(None if tensor is None else function(tensor) for tensor in self)
 
 
 def available_backends(device: torch.device | str) -> tuple[str, ...]:
@@ -56,11 +84,13 @@ def resolve_backend(name: str, device: torch.device | str, *, gated: bool = Fals
     UserError
         If there is no such backend, or it cannot run on the device.
     """
-    if name != "auto" and name not in _FUNCTIONS:
-        raise UserError(f"scan backend {name!r}: unknown; use one of auto, {', '.join(_FUNCTIONS)}")
+    if name != "auto" and name not in _BACKENDS:
+        raise UserError(f"scan backend {name!r}: unknown; use one of auto, {', '.join(_BACKENDS)}")
     usable = available_backends(device)
     if name == "auto":
-        return next(b for b in usable if not (gated and b == "mamba_ssm"))
+        chosen = next(b for b in usable if not (gated and b == "mamba_ssm"))
+        _say_once(chosen, torch.device(device).type, usable)
+        return chosen
     if name not in usable:
         raise UserError(
             f"scan backend {name!r}: cannot run on {torch.device(device).type} here; "
@@ -69,37 +99,77 @@ def resolve_backend(name: str, device: torch.device | str, *, gated: bool = Fals
     return name
 
 
-def _check_shapes(
-    x: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor,
-    delta_bias: Tensor,
-    gate: Tensor | None,
-) -> None:
+@cache
+def _say_once(chosen: str, device: str, usable: tuple[str, ...]) -> None:
+    """Log once per process which backend runs."""
+    log.info("selective scan on %s: %s (of %s)", device, chosen, ", ".join(usable))
+
+
+def _check_shapes(inputs: ScanInputs) -> None:
     """Compiled kernels read memory unchecked: no tensor may be smaller than x and A say."""
-    batch, channels, length = x.shape
-    states = A.shape[-1]
-    expected = {
-        "delta": (delta, (batch, channels, length)),
-        "A": (A, (channels, states)),
-        "B": (B, (batch, states, length)),
-        "C": (C, (batch, states, length)),
-        "D": (D, (channels,)),
-        "delta_bias": (delta_bias, (channels,)),
+    batch, channels, length = inputs.x.shape
+    states = inputs.A.shape[-1]
+    shapes = {
+        "delta": (batch, channels, length),
+        "A": (channels, states),
+        "B": (batch, states, length),
+        "C": (batch, states, length),
+        "D": (channels,),
+        "delta_bias": (channels,),
+        "gate": (batch, length),
     }
-    if gate is not None:
-        expected["gate"] = (gate, (batch, length))
-    for name, (tensor, shape) in expected.items():
-        if tuple(tensor.shape) != shape:
+    for name, shape in shapes.items():
+        tensor = getattr(inputs, name)
+        if tensor is not None and tuple(tensor.shape) != shape:
             raise ValueError(
                 f"selective_scan: {name} has shape {tuple(tensor.shape)}, expected {shape} "
-                f"for x {tuple(x.shape)}"
+                f"for x {tuple(inputs.x.shape)}"
             )
     if length == 0:
         raise ValueError("selective_scan: x has no positions (length 0)")
+
+
+def _module(backend: str) -> ModuleType:
+    return import_module(f"seq2exp.scan.{backend}")
+
+
+def _as_backend_reads(inputs: ScanInputs, backend: str) -> ScanInputs:
+    """In the dtype in which a backend works; differentiable."""
+    float64 = inputs.x.dtype == torch.float64
+    if backend in ("reference", "chunked"):
+        dtype = torch.float64 if float64 else torch.float32
+    elif backend == "cpu" or float64:
+        dtype = torch.float32
+    else:
+        return inputs
+    return inputs.map(lambda tensor: tensor.to(dtype))
+
+
+def _differentiable(inputs: ScanInputs, backend: str, reverse: bool) -> Tensor:
+    scan: Callable[..., Tensor] = getattr(_module(backend), _DIFFERENTIABLE[backend])
+    *tensors, gate = inputs
+    return scan(*tensors, reverse=reverse, gate=gate)
+
+
+class _Compiled(torch.autograd.Function):
+    """The scan by a backend with kernels of its own for both passes."""
+
+    @staticmethod
+    def forward(ctx: Any, backend: str, reverse: bool, keep: bool, *tensors: Any) -> Tensor:
+        y, states = _module(backend).forward(ScanInputs(*tensors), reverse=reverse, keep=keep)
+        if keep:
+            ctx.backend, ctx.reverse = backend, reverse
+            ctx.save_for_backward(states, *tensors)
+        return y
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+        states, *tensors = ctx.saved_tensors
+        gradients = _module(ctx.backend).backward(
+            dy, states, ScanInputs(*tensors), reverse=ctx.reverse
+        )
+        return None, None, None, *gradients
 
 
 def selective_scan(
@@ -141,19 +211,80 @@ def selective_scan(
     -------
     y : (batch, E, L), of x's dtype; the fast backends hold the state in float32
     """
-    _check_shapes(x, delta, A, B, C, D, delta_bias, gate)
+    inputs = ScanInputs(x, delta, A, B, C, D, delta_bias, gate)
+    _check_shapes(inputs)
     chosen = resolve_backend(backend, x.device, gated=gate is not None)
-    module = import_module(f"seq2exp.scan.{chosen}")
-    scan: Callable[..., Tensor] = getattr(module, _FUNCTIONS[chosen])
-    tensors = [x, delta, A, B, C, D, delta_bias]
-    if chosen in ("reference", "chunked", "cpu") or x.dtype == torch.float64:
-        exact = x.dtype == torch.float64 and chosen in ("reference", "chunked")
-        dtype = torch.float64 if exact else torch.float32
-        tensors = [tensor.to(dtype) for tensor in tensors]
-        gate = None if gate is None else gate.to(dtype)
+    inputs = _as_backend_reads(inputs, chosen)
     with torch.autocast(x.device.type, enabled=False):
-        y = scan(*tensors, reverse=reverse, gate=gate)
+        if chosen in _COMPILED:
+            differentiable = any(t is not None and t.requires_grad for t in inputs)
+            keep = torch.is_grad_enabled() and differentiable
+            y = _Compiled.apply(chosen, reverse, keep, *inputs)
+        else:
+            y = _differentiable(inputs, chosen, reverse)
     return y.to(x.dtype)
 
 
-__all__ = ["available_backends", "resolve_backend", "selective_scan"]
+@torch.no_grad()
+def scan_keeping_states(
+    inputs: ScanInputs, *, reverse: bool, keep: bool = True, backend: str = "auto"
+) -> tuple[Tensor, Tensor | None]:
+    """Scan outside autograd: (y, what `scan_gradients` needs beside the inputs, if `keep`).
+
+    The states are None with a backend that has to scan again for its gradients.
+    """
+    _check_shapes(inputs)
+    chosen = resolve_backend(backend, inputs.x.device, gated=inputs.gate is not None)
+    read = _as_backend_reads(inputs, chosen)
+    with torch.autocast(inputs.x.device.type, enabled=False):
+        if chosen in _COMPILED:
+            y, states = _module(chosen).forward(read, reverse=reverse, keep=keep)
+            return y.to(inputs.x.dtype), states if keep else None
+        return _differentiable(read, chosen, reverse).to(inputs.x.dtype), None
+
+
+def scan_gradients(
+    dy: Tensor, states: Tensor | None, inputs: ScanInputs, *, reverse: bool, backend: str = "auto"
+) -> ScanInputs:
+    """Gradients of every input, in its dtype, from that of y and the states that were kept.
+
+    Parameters
+    ----------
+    dy
+        (batch, E, L)
+    states
+        From `scan_keeping_states` with the same inputs, direction and backend.
+    """
+    chosen = resolve_backend(backend, inputs.x.device, gated=inputs.gate is not None)
+    with torch.autocast(inputs.x.device.type, enabled=False):
+        if states is not None:
+            read = _as_backend_reads(inputs, chosen)
+            found = _module(chosen).backward(dy.to(read.x.dtype), states, read, reverse=reverse)
+        else:
+            found = _gradients_by_autograd(dy, inputs, chosen, reverse)
+    return ScanInputs._make(
+        None if gradient is None or tensor is None else gradient.to(tensor.dtype)
+        for gradient, tensor in zip(found, inputs, strict=True)
+    )
+
+
+def _gradients_by_autograd(
+    dy: Tensor, inputs: ScanInputs, backend: str, reverse: bool
+) -> tuple[Tensor | None, ...]:
+    with torch.enable_grad():
+        leaves = inputs.map(lambda tensor: tensor.detach().requires_grad_())
+        read = _as_backend_reads(leaves, backend)
+        y = _differentiable(read, backend, reverse).to(inputs.x.dtype)
+    given = [leaf for leaf in leaves if leaf is not None]
+    found = torch.autograd.grad(y, given, dy.to(y.dtype))
+    return (*found, None) if inputs.gate is None else found
+
+
+__all__ = [
+    "ScanInputs",
+    "available_backends",
+    "resolve_backend",
+    "scan_gradients",
+    "scan_keeping_states",
+    "selective_scan",
+]

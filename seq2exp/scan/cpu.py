@@ -5,11 +5,13 @@ forks after a scan, its built-in layer when two threads scan at once. The kernel
 interpreter lock, and the pool has as many threads as torch.get_num_threads().
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,6 +22,9 @@ from seq2exp.scan.cpu_backward import scan_backward
 from seq2exp.scan.cpu_forward import UNROLL, scan_forward
 from seq2exp.scan.cpu_tiles import STEPS
 from seq2exp.scan.simd import LANES, LOG2_E
+
+if TYPE_CHECKING:
+    from seq2exp.scan import ScanInputs
 
 TASK_BLOCKS = 4  # blocks of 16 channels a task, fewer where that leaves threads idle
 
@@ -64,17 +69,8 @@ def _flat(tensor: Tensor) -> np.ndarray:
 class _Problem:
     """Sizes and kernel inputs of one scan."""
 
-    def __init__(
-        self,
-        x: Tensor,
-        delta: Tensor,
-        A: Tensor,
-        B: Tensor,
-        C: Tensor,
-        D: Tensor,
-        delta_bias: Tensor,
-        gate: Tensor | None,
-    ) -> None:
+    def __init__(self, inputs: ScanInputs) -> None:
+        x, delta, A, B, C, D, delta_bias, gate = inputs
         self.batch, self.channels, self.length = x.shape
         self.states = A.shape[1]
         self.padded = -(-self.states // UNROLL) * UNROLL
@@ -98,7 +94,9 @@ class _Problem:
         return parts if each == 1 else parts.unflatten(0, (self.batch, each)).sum(1)
 
 
-def _forward(problem: _Problem, keep: bool, reverse: bool) -> tuple[Tensor, Tensor]:
+def forward(inputs: ScanInputs, *, reverse: bool, keep: bool) -> tuple[Tensor, Tensor]:
+    """Scan float32 tensors; returns y and, if `keep`, the state before every 32 positions."""
+    problem = _Problem(inputs)
     y = torch.empty(problem.batch, problem.channels, problem.length)
     checkpoints = torch.empty(problem.checkpoint_size() if keep else 0)
     outputs = (_flat(y), checkpoints.numpy())
@@ -110,9 +108,11 @@ def _forward(problem: _Problem, keep: bool, reverse: bool) -> tuple[Tensor, Tens
     return y, checkpoints
 
 
-def _backward(
-    problem: _Problem, y_gradient: Tensor, checkpoints: Tensor, gated: bool, reverse: bool
+def backward(
+    dy: Tensor, states: Tensor, inputs: ScanInputs, *, reverse: bool
 ) -> tuple[Tensor | None, ...]:
+    """Gradients of the inputs, in their order."""
+    problem, gated = _Problem(inputs), inputs.gate is not None
     batch, tasks, length = problem.batch, len(problem.tasks), problem.length
     wide = problem.blocks * LANES
     x = torch.empty(batch, problem.channels, length)
@@ -123,7 +123,7 @@ def _backward(
     decay = torch.empty(batch, problem.blocks, problem.padded, LANES)
     D, bias = torch.empty(batch, wide), torch.empty(batch, wide)
     outputs = tuple(map(_flat, (x, delta, B, C, gate, decay, D, bias)))
-    given = (_flat(y_gradient), checkpoints.numpy())
+    given = (_flat(dy), states.numpy())
 
     def scan(task: tuple[int, ...]) -> None:
         scan_backward(problem.inputs, *given, outputs, task, problem.shape, reverse)
@@ -140,40 +140,3 @@ def _backward(
         bias.sum(0)[: problem.channels],
         problem.sum_tasks(gate) if gated else None,
     )
-
-
-class _Scan(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, reverse: bool, keep: bool, *tensors: Any) -> Tensor:
-        y, checkpoints = _forward(_Problem(*tensors), keep, reverse)
-        if keep:
-            ctx.reverse = reverse
-            ctx.save_for_backward(checkpoints, *tensors)
-        return y
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, y_gradient: Tensor) -> tuple[Tensor | None, ...]:
-        checkpoints, *tensors = ctx.saved_tensors
-        gated = tensors[-1] is not None
-        problem = _Problem(*tensors)
-        gradients = _backward(problem, y_gradient, checkpoints, gated, ctx.reverse)
-        return None, None, *gradients
-
-
-def cpu_scan(
-    x: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor,
-    delta_bias: Tensor,
-    *,
-    reverse: bool = False,
-    gate: Tensor | None = None,
-) -> Tensor:
-    """Mamba-1 selective scan of float32 tensors; arguments as in seq2exp.scan.selective_scan."""
-    tensors = (x, delta, A, B, C, D, delta_bias, gate)
-    keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
-    return _Scan.apply(reverse, keep, *tensors)

@@ -1,12 +1,17 @@
 """The selective scan on GPUs, by kernels in Triton: no compiler and no build step."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import torch
 import triton
 from torch import Tensor
 
 from seq2exp.scan import triton_kernel as kernels
+
+if TYPE_CHECKING:
+    from seq2exp.scan import ScanInputs
 
 # To be tuned on the machine. LANES: one warp's, so that a scan needs no shared memory. Two
 # channels a warp fill its registers; the more channels a program has, the fewer atomics.
@@ -27,68 +32,51 @@ def _launch(x: Tensor) -> tuple[tuple[int, int], dict[str, int], int]:
     return grid, blocks, triton.cdiv(length, lanes * run)
 
 
-class _Scan(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, reverse: bool, keep: bool, *tensors: Any) -> Tensor:
-        contiguous: list[Any] = [
-            None if tensor is None else tensor.contiguous() for tensor in tensors
-        ]
-        x, _, A, *_, gate = contiguous
-        batch, channels, length = x.shape
-        grid, blocks, chunks = _launch(x)
-        slots = chunks if keep else 2
-        states = torch.empty(batch, slots, channels, A.shape[1], device=x.device)
-        contiguous[2] = A * LOG2_E
-        y = torch.empty_like(x)
-        sizes = (channels, length, A.shape[1], slots)
-        flags = {"GATED": gate is not None, "REVERSE": reverse}
-        with torch.cuda.device_of(x):
-            kernels.forward_kernel[grid](*contiguous, y, states, *sizes, **flags, **blocks)
-        if keep:
-            ctx.reverse = reverse
-            ctx.save_for_backward(states, *contiguous)
-        return y
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
-        states, *inputs = ctx.saved_tensors
-        x, delta, A, B, C, _, _, gate = inputs
-        batch, channels, length = x.shape
-        dx, ddelta = torch.empty_like(x), torch.empty_like(delta)
-        dA, dB, dC = (torch.zeros_like(v, dtype=torch.float32) for v in (A, B, C))
-        dD, dbias = (x.new_empty(batch, channels, dtype=torch.float32) for _ in range(2))
-        dgate = None if gate is None else torch.zeros_like(gate, dtype=torch.float32)
-        gradients = (dx, ddelta, dA, dB, dC, dD, dbias, dgate)
-        carries = torch.empty(batch, 2, channels, A.shape[1], device=x.device)
-        grid, blocks, slots = _launch(x)
-        sizes = (channels, length, A.shape[1], slots)
-        flags = {"GATED": gate is not None, "REVERSE": ctx.reverse}
-        with torch.cuda.device_of(x):
-            kernels.backward_kernel[grid](
-                *inputs, states, dy.contiguous(), *gradients, carries, *sizes, **flags, **blocks
-            )
-        dB, dC = dB.to(B.dtype), dC.to(C.dtype)
-        dgate = None if dgate is None else dgate.to(gate.dtype)
-        return None, None, dx, ddelta, dA, dB, dC, dD.sum(0), dbias.sum(0), dgate
-
-
-def triton_scan(
-    x: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor,
-    delta_bias: Tensor,
-    *,
-    reverse: bool = False,
-    gate: Tensor | None = None,
-) -> Tensor:
-    """Mamba-1 selective scan; arguments as in seq2exp.scan.selective_scan.
+def forward(inputs: ScanInputs, *, reverse: bool, keep: bool) -> tuple[Tensor, Tensor]:
+    """Scan; returns y and, if `keep`, the state before every chunk.
 
     x, delta, B, C and gate may each be float32, bfloat16 or float16; the state is float32.
     """
-    tensors = (x, delta, A.float(), B, C, D.float(), delta_bias.float(), gate)
-    keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
-    return _Scan.apply(reverse, keep, *tensors)
+    inputs = _as_kernels_read(inputs)
+    x, A = inputs.x, inputs.A
+    batch, channels, length = x.shape
+    grid, blocks, chunks = _launch(x)
+    slots = chunks if keep else 2
+    states = torch.empty(batch, slots, channels, A.shape[1], device=x.device)
+    y = torch.empty_like(x)
+    sizes = (channels, length, A.shape[1], slots)
+    flags = {"GATED": inputs.gate is not None, "REVERSE": reverse}
+    with torch.cuda.device_of(x):
+        kernels.forward_kernel[grid](*inputs, y, states, *sizes, **flags, **blocks)
+    return y, states
+
+
+def backward(
+    dy: Tensor, states: Tensor, inputs: ScanInputs, *, reverse: bool
+) -> tuple[Tensor | None, ...]:
+    """Gradients of the inputs, in their order."""
+    inputs = _as_kernels_read(inputs)
+    x, delta, A, B, C, _, _, gate = inputs
+    batch, channels, length = x.shape
+    dx, ddelta = torch.empty_like(x), torch.empty_like(delta)
+    dA, dB, dC = (torch.zeros_like(v, dtype=torch.float32) for v in (A, B, C))
+    dD, dbias = (x.new_empty(batch, channels, dtype=torch.float32) for _ in range(2))
+    dgate = None if gate is None else torch.zeros_like(gate, dtype=torch.float32)
+    gradients = (dx, ddelta, dA, dB, dC, dD, dbias, dgate)
+    carries = torch.empty(batch, 2, channels, A.shape[1], device=x.device)
+    grid, blocks, slots = _launch(x)
+    sizes = (channels, length, A.shape[1], slots)
+    flags = {"GATED": gate is not None, "REVERSE": reverse}
+    with torch.cuda.device_of(x):
+        kernels.backward_kernel[grid](
+            *inputs, states, dy.contiguous(), *gradients, carries, *sizes, **flags, **blocks
+        )
+    dgate = None if gate is None or dgate is None else dgate.to(gate.dtype)
+    return dx, ddelta, dA, dB.to(B.dtype), dC.to(C.dtype), dD.sum(0), dbias.sum(0), dgate
+
+
+def _as_kernels_read(inputs: ScanInputs) -> ScanInputs:
+    """Contiguous, parameters in float32, and A as the exponent of 2."""
+    parameters = {name: getattr(inputs, name).float() for name in ("A", "D", "delta_bias")}
+    parameters["A"] = parameters["A"] * LOG2_E
+    return inputs._replace(**parameters).map(Tensor.contiguous)
