@@ -62,7 +62,7 @@ def conv_silu(x: Tensor, weight: Tensor, bias: Tensor, *, leftward: bool) -> Ten
 
 
 def gate_silu(y: Tensor, z: Tensor) -> Tensor:
-    """y * SiLU(z).
+    """Gate y: y * SiLU(z).
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ def conv_silu(x: Tensor, weight: Tensor, bias: Tensor, *, leftward: bool) -> Ten
 
 @_without_autocast
 def gate_silu(y: Tensor, z: Tensor) -> Tensor:
-    """y * SiLU(z); arguments as in seq2exp.fused.gate_silu."""
+    """Y times SiLU(z); arguments as in seq2exp.fused.gate_silu."""
     return (_wide(y) * F.silu(_wide(z))).to(y.dtype)
 
 
