@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from seq2exp.bottleneck import promoter_slice
 from seq2exp.caduceus import Backbone
 from seq2exp.model_config import CaduceusConfig, CaduceusSignalsConfig
 from seq2exp.models.interface import (
@@ -29,6 +30,7 @@ class Caduceus(ExpressionModel):
         super().__init__()
         self.config = config
         self.with_signals = isinstance(config, CaduceusSignalsConfig)
+        self.promoter = promoter_slice(shape.window_length, shape.promoter_length)
         self.embedding = nn.Linear(7 if self.with_signals else 4, config.d_model)
         self.backbone = Backbone(
             config.d_model, config.layers, config.d_state, config.d_conv, config.expand
@@ -42,4 +44,5 @@ class Caduceus(ExpressionModel):
             signals = network_signals(batch.signals, self.config.signal_transform)
             x = torch.cat([x, signals], dim=-1)  # (B, L, 7)
         features = network_features(batch.gene_features, self.config.signal_transform)
-        return Output(self.head(self.backbone(self.embedding(x)), features))
+        promoter = self.backbone(self.embedding(x), centre=self.promoter)  # (B, promoter_length, d)
+        return Output(self.head(promoter, features))

@@ -1,6 +1,6 @@
 """What every model takes and gives, and the parts that several models share.
 
-Axes: B batch, L window length (bp), S signals, F gene features, d model width.
+Axes: B batch, L window length (bp), P promoter length (bp), S signals, F gene features, d model width.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from seq2exp.bottleneck import promoter_slice
 from seq2exp.windows import Batch
 
 
@@ -66,7 +65,6 @@ class ExpressionHead(nn.Module):
 
     def __init__(self, d_model: int, shape: InputShape) -> None:
         super().__init__()
-        self.promoter = promoter_slice(shape.window_length, shape.promoter_length)
         self.mlp = nn.Sequential(
             nn.Linear(d_model + shape.n_gene_features, d_model),
             nn.ReLU(),
@@ -83,8 +81,8 @@ class ExpressionHead(nn.Module):
         self.label_scale.fill_(scale)
 
     def forward(self, hidden: Tensor, gene_features: Tensor) -> Tensor:
-        """Map hidden (B, L, d) and gene_features (B, F) to predictions (B,)."""
-        pooled = hidden[:, self.promoter].mean(dim=1)  # (B, d)
+        """Map the promoter's hidden (B, P, d) and gene_features (B, F) to predictions (B,)."""
+        pooled = hidden.mean(dim=1)  # (B, d)
         output = self.mlp(torch.cat([pooled, gene_features.to(pooled.dtype)], dim=-1))  # (B, 1)
         return output.squeeze(-1).float() * self.label_scale + self.label_mean
 

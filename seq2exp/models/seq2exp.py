@@ -64,7 +64,8 @@ class Seq2ExpSoft(ExpressionModel):
 
         x = (x_sequence + x_signals) * mask.unsqueeze(-1)  # (B, L, d)
         features = network_features(batch.gene_features, self.config.signal_transform)
-        prediction = self.head(self.predictor(x), features)  # (B,)
+        promoter = self.predictor(x, centre=self.promoter)  # (B, promoter_length, d)
+        prediction = self.head(promoter, features)  # (B,)
 
         kl = bottleneck_kl(
             parameters,

@@ -180,9 +180,9 @@ def selective_scan(
     C: Tensor,
     D: Tensor,
     delta_bias: Tensor,
+    gate: Tensor | None = None,
     *,
     reverse: bool = False,
-    gate: Tensor | None = None,
     backend: str = "auto",
 ) -> Tensor:
     """Run a linear recurrence along each sequence, with step sizes that depend on the input.
@@ -201,10 +201,10 @@ def selective_scan(
     B, C : (batch, N, L) input and output weights
     D : (E,) weight of the input in the output
     delta_bias : (E,) added to delta
-    reverse : scan from the last position to the first, so that h_t follows from h_{t+1};
-        y stays in the order of x
     gate : (batch, L) in [0, 1], a factor on the step size of every channel; where it is 0
         the state passes unchanged, as if the position were not there
+    reverse : scan from the last position to the first, so that h_t follows from h_{t+1};
+        y stays in the order of x
     backend : `auto` or one of available_backends(x.device)
 
     Returns
