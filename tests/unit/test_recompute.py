@@ -1,0 +1,129 @@
+"""A layer's recomputing passes against its definition, gradients of everything included."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from seq2exp.caduceus import NORM_EPS, Backbone, Layer, set_scan_backend
+from seq2exp.fused import add_rms_norm
+
+LENGTH = 23
+CENTRES = [None, slice(8, 15), slice(0, 5), slice(20, 23), slice(0, 23)]
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+
+
+def new_layer(dtype: torch.dtype = torch.float64, backend: str = "reference") -> Layer:
+    layer = Layer(d_model=8, n_layers=2, d_state=4, d_conv=4, expand=2).to(dtype)
+    set_scan_backend(layer, backend)
+    with torch.no_grad():  # no parameter whose gradient an error could leave right by chance
+        for parameter in layer.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+    return layer
+
+
+def as_defined(layer: Layer, residual: Tensor, hidden: Tensor | None, centre: slice | None):
+    """The same by autograd, all positions computed and the centre taken afterwards."""
+    total, u = add_rms_norm(residual, hidden, layer.norm.weight, NORM_EPS, residual.dtype)
+    inside = centre or slice(None)
+    return total[:, inside], layer.mixer(u)[:, inside]
+
+
+def gradients(outputs, inputs, layer: Layer) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    loss = sum(
+        (out * torch.randn(out.shape, generator=generator, dtype=torch.float64)).sum()
+        for out in outputs
+    )
+    return list(torch.autograd.grad(loss, [*inputs, *layer.parameters()]))
+
+
+@pytest.mark.parametrize("centre", CENTRES, ids=str)
+@pytest.mark.parametrize("first", [False, True])
+def test_outputs_and_gradients_are_those_of_the_definition(centre, first):
+    layer = new_layer()
+    inputs = [torch.randn(2, LENGTH, 8, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+    inputs = inputs[:1] if first else inputs
+    given = (*inputs, None)[:2]
+    expected = as_defined(layer, *given, centre)
+    found = layer(*given, centre)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(
+        gradients(found, inputs, layer), gradients(expected, inputs, layer), rtol=1e-9, atol=1e-11
+    )
+
+
+@pytest.mark.parametrize("backend", ["cpu", "chunked"])
+def test_backends_that_keep_states_and_that_do_not(backend):
+    layer = new_layer(torch.float32, backend)
+    inputs = [torch.randn(2, LENGTH, 8, requires_grad=True) for _ in range(2)]
+    found = gradients(layer(*inputs, slice(8, 15)), inputs, layer)
+    exact = new_layer()
+    exact.load_state_dict(layer.state_dict())
+    doubled = [tensor.detach().double().requires_grad_() for tensor in inputs]
+    expected = gradients(as_defined(exact, *doubled, slice(8, 15)), doubled, exact)
+    for ours, reference in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours.double(), reference, rtol=1e-3, atol=1e-4)
+
+
+def test_frozen_parameters_get_no_gradient_and_change_no_other():
+    layer = new_layer()
+    residual = torch.randn(1, LENGTH, 8, dtype=torch.float64)
+    sum(out.sum() for out in layer(residual, None)).backward()
+    expected = layer.mixer.rightward.x_proj.weight.grad.clone()
+    layer.zero_grad()
+    for frozen in (layer.norm.weight, layer.mixer.rightward.A_log, layer.mixer.out_proj.weight):
+        frozen.requires_grad_(False)
+    sum(out.sum() for out in layer(residual, None)).backward()
+    assert layer.mixer.rightward.A_log.grad is None
+    torch.testing.assert_close(layer.mixer.rightward.x_proj.weight.grad, expected)
+
+
+def test_bfloat16_gradients_follow_float32():
+    layer = new_layer(torch.float32, "cpu")
+    residual = torch.randn(2, LENGTH, 8, requires_grad=True)
+    exact = gradients(layer(residual, None), [residual], layer)
+    with torch.autocast("cpu", torch.bfloat16):
+        total, out = layer(residual, None)
+    assert (total.dtype, out.dtype) == (torch.float32, torch.bfloat16)
+    for ours, reference in zip(gradients((total, out), [residual], layer), exact, strict=True):
+        assert ours.dtype == torch.float32
+        assert (ours - reference).norm() < 2e-2 * reference.norm()
+
+
+def test_only_residual_output_and_states_are_kept():
+    """Bytes that autograd holds for one layer: residual d, y E, and what the scans keep."""
+    layer, length = new_layer(torch.float32, "cpu"), 640
+    kept: dict[int, int] = {}
+
+    def count(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    residual = torch.randn(1, length, 8, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+        layer(residual, None)
+    parameters = sum(parameter.nbytes for parameter in layer.parameters())
+    d, inner, states, chunk = 8, 16, 4, 32
+    expected = 4 * length * (d + inner) + 2 * 4 * (length // chunk) * inner * states + parameters
+    assert sum(kept.values()) == expected
+
+
+def test_centre_of_a_backbone_equals_the_slice_of_all_positions():
+    backbone = Backbone(d_model=8, n_layers=2, d_state=4).double()
+    set_scan_backend(backbone, "reference")
+    x = torch.randn(2, LENGTH, 8, dtype=torch.float64, requires_grad=True)
+    centre, everywhere = backbone(x, slice(8, 15)), backbone(x)[:, 8:15]
+    torch.testing.assert_close(centre, everywhere, rtol=1e-12, atol=1e-12)
+    parameters = [x, *backbone.parameters()]
+    torch.testing.assert_close(
+        torch.autograd.grad(centre.square().sum(), parameters),
+        torch.autograd.grad(everywhere.square().sum(), parameters),
+        rtol=1e-9,
+        atol=1e-11,
+    )
