@@ -79,10 +79,11 @@ class DirectionalSSM(nn.Module):
         dt = torch.exp(low + torch.rand_like(self.D) * (high - low)).clamp(min=DT_FLOOR)
         self.dt_proj.bias.copy_(dt + torch.log(-torch.expm1(-dt)))  # inverse of softplus
 
-    def scan_inputs(self, x: Tensor) -> ScanInputs:
-        """Map x (B, E, L) to what the selective scan reads."""
+    def scan_inputs(self, x: Tensor, inner: slice = slice(None)) -> ScanInputs:
+        """Map x (B, E, L) to what the selective scan reads at the positions `inner`."""
         assert self.conv.bias is not None
         x = conv_silu(x, self.conv.weight.squeeze(1), self.conv.bias, leftward=self.leftward)
+        x = x[..., inner]
         dt, B, C = torch.split(
             project(self.x_proj.weight, x),  # (B, R + 2N, L)
             [self.dt_rank, self.d_state, self.d_state],
@@ -102,6 +103,11 @@ class DirectionalSSM(nn.Module):
         """Map x (B, E, L) to y (B, E, L), before the gate."""
         inputs = self.scan_inputs(x)
         return selective_scan(*inputs, reverse=self.leftward, backend=self.scan_backend)
+
+    @property
+    def conv_reach(self) -> int:
+        """Positions beside its own that the convolution looks at."""
+        return self.conv.weight.shape[-1] - 1
 
     def reach(self, centre: slice, length: int) -> slice:
         """Positions that decide y on the centre: those up to it, in the direction of the scan."""

@@ -5,7 +5,10 @@ that the scans keep wait for the backward pass. The norm, the in-projection, the
 the step sizes are computed again there: products and single passes over memory, cheap beside the
 scans. Without gradients nothing is kept at all.
 
-Axes: B batch, L window length (bp), d model width, E inner width.
+What lies between in-projection and out-projection is worked through in parts of the window where
+the scan's backend can go on from a state (on a CPU, so that a part stays in the cache).
+
+Axes: B batch, L window length (bp), d model width, E inner width, P positions of a part.
 """
 
 from __future__ import annotations
@@ -17,36 +20,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from seq2exp.scan import scan_gradients, scan_keeping_states
+from seq2exp.scan import part_length, scan_gradients, scan_part
 
 if TYPE_CHECKING:
-    from seq2exp.caduceus import DirectionalSSM, Layer
-
-
-class Arithmetic(NamedTuple):
-    """Autocast as it was in the forward pass, for what the backward pass computes again."""
-
-    device: str
-    autocast: bool
-    dtype: torch.dtype
-
-    @classmethod
-    def now(cls, x: Tensor) -> Arithmetic:
-        """What is in force on the device of a tensor."""
-        device = x.device.type
-        autocast = torch.is_autocast_enabled(device)
-        return cls(device, autocast, torch.get_autocast_dtype(device) if autocast else x.dtype)
-
-    @contextmanager
-    def again(self) -> Iterator[None]:
-        """Record operations for autograd, in the same arithmetic."""
-        # a float32 dtype is none that autocast knows
-        dtype = self.dtype if self.autocast else None
-        with (
-            torch.enable_grad(),
-            torch.autocast(self.device, dtype, enabled=self.autocast),
-        ):
-            yield
+    from seq2exp.caduceus import BiMamba, DirectionalSSM, Layer
 
 
 def layer_step(
@@ -77,8 +54,8 @@ class _LayerStep(torch.autograd.Function):
         arithmetic = Arithmetic.now(residual)
         total, u = layer.norm(residual, hidden, arithmetic.dtype)  # (B, L, d) each
         inside = centre or slice(0, total.shape[1])
-        y, states = _scan_both(layer, u, inside, keep=keep)  # (B, E, centre)
-        out = layer.mixer.output(y, layer.mixer.project_z(u[:, inside]))  # (B, centre, d)
+        y, states = _scan_both(layer.mixer, u, inside, keep=keep)  # (B, E, centre)
+        out = _outputs(layer.mixer, y, u[:, inside])  # (B, centre, d)
         if keep:
             ctx.layer, ctx.inside, ctx.arithmetic = layer, inside, arithmetic
             ctx.added = None if hidden is None else hidden.dtype
@@ -89,108 +66,221 @@ class _LayerStep(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, dtotal: Tensor, dout: Tensor) -> tuple[Tensor | None, ...]:
-        total, y, right, left, *parameters = ctx.saved_tensors
         layer, inside, arithmetic = ctx.layer, ctx.inside, ctx.arithmetic
-        mixer, gradients = layer.mixer, _Gradients(parameters)
+        count = len(tuple(layer.parameters()))
+        total, y, *states = ctx.saved_tensors[:-count]
+        gradients = _Gradients(ctx.saved_tensors[-count:], arithmetic)
         with arithmetic.again():
             total = total.detach().requires_grad_()
             passed, u = layer.norm(total, None, arithmetic.dtype)
-            x, z = mixer.project_x(u), mixer.project_z(u[:, inside])
-            passed = passed[:, inside]
-        dy, dz = _output_gradients(ctx, y, z.detach(), dout, gradients)
+            x = layer.mixer.project_x(u)
+            passed, u = passed[:, inside], u[:, inside]
+        dy, du = _output_gradients(layer.mixer, y, u.detach(), dout, gradients)
         dx = torch.zeros_like(x)
-        for ssm, states in zip(mixer.directions, (right, left), strict=True):
-            reach = ssm.reach(inside, x.shape[-1])
-            dx[..., reach] += _scan_backwards(
-                ssm,
-                states,
-                x.detach()[..., reach],
-                _spread(dy, inside, reach),
-                arithmetic,
-                gradients,
-            )
-        (dtotal,) = gradients.add([passed, x, z], [total], [dtotal, dx, dz])
+        half = len(states) // 2
+        for ssm, kept in zip(layer.mixer.directions, (states[:half], states[half:]), strict=True):
+            _scan_backwards(ssm, kept, x.detach(), dx, dy, inside, gradients)
+        (dtotal,) = gradients.add([passed, x, u], [total], [dtotal, dx, du])
         dhidden = None if ctx.added is None else dtotal.to(ctx.added)
-        return None, None, None, dtotal, dhidden, *gradients.of(parameters)
+        return None, None, None, dtotal, dhidden, *gradients.sums()
+
+
+# --------------------------------------------------------------------------- parts of a window
+
+
+class _Part(NamedTuple):
+    """Positions that are scanned together."""
+
+    own: slice
+    """In the window."""
+    wide: slice
+    """The same with those that the convolution looks at beside."""
+    inner: slice
+    """``own`` within ``wide``."""
+
+
+def _direction_parts(ssm: DirectionalSSM, inside: slice, x: Tensor) -> list[_Part]:
+    """Parts of what decides y on the positions inside, in the order of the scan; x (B, E, L)."""
+    length, reach = x.shape[-1], ssm.conv_reach
+    parts = []
+    for own in _pieces(ssm.reach(inside, length), part_length(ssm.scan_backend, x.device)):
+        start = own.start if ssm.leftward else max(0, own.start - reach)
+        stop = min(length, own.stop + reach) if ssm.leftward else own.stop
+        inner = slice(own.start - start, own.stop - start)
+        parts.append(_Part(own, slice(start, stop), inner))
+    return parts[::-1] if ssm.leftward else parts
+
+
+def _pieces(whole: slice, length: int | None) -> list[slice]:
+    """Cut a slice in pieces of a length; one piece if that is None."""
+    step = length or whole.stop - whole.start
+    starts = range(whole.start, whole.stop, step)
+    return [slice(start, min(start + step, whole.stop)) for start in starts]
+
+
+def _overlap(part: slice, inside: slice) -> tuple[slice, slice]:
+    """What part and inside share, within the part and within inside; empty slices if nothing."""
+    start, stop = max(part.start, inside.start), min(part.stop, inside.stop)
+    stop = max(start, stop)
+    return (
+        slice(start - part.start, stop - part.start),
+        slice(start - inside.start, stop - inside.start),
+    )
+
+
+# --------------------------------------------------------------------------- forward
+
+
+def _scan_both(
+    mixer: BiMamba, u: Tensor, inside: slice, *, keep: bool
+) -> tuple[Tensor, list[Tensor | None]]:
+    """Sum of both directions' y on the positions inside, and the states that each part keeps."""
+    x = mixer.project_x(u)  # (B, E, L)
+    total: Tensor | None = None
+    kept = []
+    for ssm in mixer.directions:
+        state = None
+        for part in _direction_parts(ssm, inside, x):
+            y, states, state = scan_part(
+                ssm.scan_inputs(x[..., part.wide], part.inner),  # (B, E, P) and so on
+                reverse=ssm.leftward,
+                keep=keep,
+                start=state,
+                backend=ssm.scan_backend,
+            )
+            kept.append(states)
+            here, place = _overlap(part.own, inside)
+            if total is None and part.own == inside:
+                total = y
+                continue
+            if total is None:
+                total = y.new_zeros(*y.shape[:2], inside.stop - inside.start)
+            total[..., place] += y[..., here]
+    assert total is not None
+    return total, kept
+
+
+def _outputs(mixer: BiMamba, y: Tensor, u: Tensor) -> Tensor:
+    """Gate and out-projection: y (B, E, P) and u (B, P, d) to (B, P, d)."""
+    outputs = [
+        mixer.output(y[..., piece], mixer.project_z(u[:, piece]))
+        for piece in _output_pieces(mixer, y)
+    ]
+    return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
+
+
+def _output_pieces(mixer: BiMamba, y: Tensor) -> list[slice]:
+    return _pieces(slice(0, y.shape[-1]), part_length(mixer.rightward.scan_backend, y.device))
+
+
+# --------------------------------------------------------------------------- backward
+
+
+class Arithmetic(NamedTuple):
+    """Autocast as it was in the forward pass, for what the backward pass computes again."""
+
+    device: str
+    autocast: bool
+    dtype: torch.dtype
+
+    @classmethod
+    def now(cls, x: Tensor) -> Arithmetic:
+        """What is in force on the device of a tensor."""
+        device = x.device.type
+        autocast = torch.is_autocast_enabled(device)
+        return cls(device, autocast, torch.get_autocast_dtype(device) if autocast else x.dtype)
+
+    @contextmanager
+    def again(self) -> Iterator[None]:
+        """Record operations for autograd, in the same arithmetic."""
+        # a float32 dtype is none that autocast knows
+        dtype = self.dtype if self.autocast else None
+        with (
+            torch.enable_grad(),
+            torch.autocast(self.device, dtype, enabled=self.autocast),
+        ):
+            yield
 
 
 class _Gradients:
     """Gradients of the parameters that want one, added up part by part."""
 
-    def __init__(self, parameters: Sequence[Tensor]) -> None:
-        self.wanted = [parameter for parameter in parameters if parameter.requires_grad]
-        self.sums: dict[int, Tensor] = {}
+    def __init__(self, parameters: Sequence[Tensor], arithmetic: Arithmetic) -> None:
+        self.parameters, self.arithmetic = parameters, arithmetic
+        self._wanted = [i for i, parameter in enumerate(parameters) if parameter.requires_grad]
+        self._sums: dict[int, Tensor] = {}
 
     def add(
         self, outputs: Sequence[Tensor], inputs: Sequence[Tensor], given: Sequence[Tensor]
     ) -> tuple[Tensor, ...]:
         """Backpropagate from outputs; returns the gradients of the inputs."""
-        found = torch.autograd.grad(outputs, [*inputs, *self.wanted], given, allow_unused=True)
-        for parameter, gradient in zip(self.wanted, found[len(inputs) :], strict=True):
+        wanted = [self.parameters[i] for i in self._wanted]
+        found = torch.autograd.grad(outputs, [*inputs, *wanted], given, allow_unused=True)
+        for i, gradient in zip(self._wanted, found[len(inputs) :], strict=True):
             if gradient is not None:
-                known = self.sums.get(id(parameter))
-                self.sums[id(parameter)] = gradient if known is None else known + gradient
+                known = self._sums.get(i)
+                self._sums[i] = gradient if known is None else known + gradient
         return found[: len(inputs)]
 
-    def of(self, parameters: Sequence[Tensor]) -> list[Tensor | None]:
-        return [self.sums.get(id(parameter)) for parameter in parameters]
-
-
-def _scan_both(
-    layer: Layer, u: Tensor, inside: slice, *, keep: bool
-) -> tuple[Tensor, list[Tensor | None]]:
-    """Sum of both directions' y on the positions inside, and the states that each keeps."""
-    x = layer.mixer.project_x(u)  # (B, E, L)
-    total, kept = None, []
-    for ssm in layer.mixer.directions:
-        reach = ssm.reach(inside, x.shape[-1])
-        inputs = ssm.scan_inputs(x[..., reach])
-        y, states = scan_keeping_states(
-            inputs, reverse=ssm.leftward, keep=keep, backend=ssm.scan_backend
-        )
-        del inputs
-        y = y[..., inside.start - reach.start : inside.stop - reach.start]
-        total = y if total is None else total + y
-        kept.append(states)
-    assert total is not None
-    return total, kept
+    def sums(self) -> list[Tensor | None]:
+        """One for each parameter, None where it wants none."""
+        return [self._sums.get(i) for i in range(len(self.parameters))]
 
 
 def _output_gradients(
-    ctx: Any, y: Tensor, z: Tensor, dout: Tensor, gradients: _Gradients
-) -> tuple[Tensor, ...]:
-    """Gradients of y and z."""
-    y, z = y.detach().requires_grad_(), z.requires_grad_()
-    with ctx.arithmetic.again():
-        out = ctx.layer.mixer.output(y, z)
-    return gradients.add([out], [y, z], [dout])
-
-
-def _spread(dy: Tensor, inside: slice, reach: slice) -> Tensor:
-    """Gradient of a direction's y: that of the centre, and 0 elsewhere; (B, E, reach)."""
-    before, after = inside.start - reach.start, reach.stop - inside.stop
-    return nn.functional.pad(dy, (before, after)) if before or after else dy
+    mixer: BiMamba, y: Tensor, u: Tensor, dout: Tensor, gradients: _Gradients
+) -> tuple[Tensor, Tensor]:
+    """Gradients of y (B, E, P) and of u (B, P, d) through the gate and the out-projection."""
+    dy, du = [], []
+    for piece in _output_pieces(mixer, y):
+        y_piece = y[..., piece].detach().requires_grad_()
+        u_piece = u[:, piece].detach().requires_grad_()
+        with gradients.arithmetic.again():
+            out = mixer.output(y_piece, mixer.project_z(u_piece))
+        found = gradients.add([out], [y_piece, u_piece], [dout[:, piece]])
+        dy.append(found[0])
+        du.append(found[1])
+    if len(dy) == 1:
+        return dy[0], du[0]
+    return torch.cat(dy, dim=-1), torch.cat(du, dim=1)
 
 
 def _scan_backwards(
     ssm: DirectionalSSM,
-    states: Tensor | None,
+    kept: Sequence[Tensor | None],
     x: Tensor,
+    dx: Tensor,
     dy: Tensor,
-    arithmetic: Arithmetic,
+    inside: slice,
     gradients: _Gradients,
-) -> Tensor:
-    """Gradient of one direction's x."""
-    x = x.requires_grad_()
-    with arithmetic.again():
-        inputs = ssm.scan_inputs(x)
-    found = scan_gradients(
-        dy, states, inputs.map(Tensor.detach), reverse=ssm.leftward, backend=ssm.scan_backend
-    )
-    pairs = [
-        (tensor, gradient)
-        for tensor, gradient in zip(inputs, found, strict=True)
-        if tensor is not None and gradient is not None and tensor.requires_grad
-    ]
-    (dx,) = gradients.add([pair[0] for pair in pairs], [x], [pair[1] for pair in pairs])
-    return dx
+) -> None:
+    """Add one direction's gradient of x to dx; both (B, E, L)."""
+    carry = None
+    parts = _direction_parts(ssm, inside, x)
+    for part, states in zip(parts[::-1], kept[::-1], strict=True):
+        wide = x[..., part.wide].detach().requires_grad_()
+        with gradients.arithmetic.again():
+            inputs = ssm.scan_inputs(wide, part.inner)
+        found, carry = scan_gradients(
+            _spread(dy, part.own, inside),
+            states,
+            inputs.map(Tensor.detach),
+            reverse=ssm.leftward,
+            carry=carry,
+            backend=ssm.scan_backend,
+        )
+        pairs = [
+            (tensor, gradient)
+            for tensor, gradient in zip(inputs, found, strict=True)
+            if tensor is not None and gradient is not None and tensor.requires_grad
+        ]
+        (dwide,) = gradients.add([pair[0] for pair in pairs], [wide], [pair[1] for pair in pairs])
+        dx[..., part.wide] += dwide
+
+
+def _spread(dy: Tensor, part: slice, inside: slice) -> Tensor:
+    """Gradient of a part's y from that of the positions inside: 0 elsewhere; (B, E, P)."""
+    here, place = _overlap(part, inside)
+    after = part.stop - part.start - here.stop
+    piece = dy[..., place]
+    return nn.functional.pad(piece, (here.start, after)) if here.start or after else piece

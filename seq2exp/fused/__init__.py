@@ -1,7 +1,7 @@
 """What a Mamba block does between its matrix products and its scan, each in one pass over memory.
 
-On a GPU Triton kernels, wherever triton is installed; otherwise plain PyTorch. float64 is plain
-PyTorch everywhere, and is the oracle of the kernels.
+On a GPU Triton kernels, wherever triton is installed; on a CPU numba kernels; otherwise plain
+PyTorch. float64 is plain PyTorch everywhere, and is the oracle of the kernels.
 """
 
 from importlib import import_module
@@ -17,8 +17,10 @@ MAX_TAPS = 8
 
 
 def _functions(x: Tensor) -> Any:
-    """The module whose functions suit a tensor; triton is imported only where it is used."""
-    if x.is_cuda and x.dtype != torch.float64 and find_spec("triton") is not None:
+    """The module whose functions suit a tensor; compilers are imported only where one is used."""
+    if x.dtype != torch.float64 and x.device.type == "cpu":
+        return import_module("seq2exp.fused.cpu")
+    if x.dtype != torch.float64 and x.is_cuda and find_spec("triton") is not None:
         return import_module("seq2exp.fused.triton")
     return plain
 

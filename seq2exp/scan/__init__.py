@@ -9,7 +9,7 @@
 | mamba_ssm | the mamba-ssm package's kernel, no gate | CUDA |
 
 `selective_scan` is for everyone. The bidirectional block recomputes the scan's inputs in its
-backward pass, and calls `scan_keeping_states` and `scan_gradients` itself.
+backward pass, and calls `scan_part` and `scan_gradients` itself.
 """
 
 import logging
@@ -37,6 +37,8 @@ _DIFFERENTIABLE = {
 """Backends that autograd goes through, and their function."""
 _COMPILED = ("cpu", "triton")
 """Backends with kernels of their own for both passes: modules with `forward` and `backward`."""
+_PART = 4096
+"""Positions of a part on a CPU."""
 _BACKENDS = ("reference", "chunked", "cpu", "triton", "mamba_ssm")
 
 
@@ -156,7 +158,7 @@ class _Compiled(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, backend: str, reverse: bool, keep: bool, *tensors: Any) -> Tensor:
-        y, states = _module(backend).forward(ScanInputs(*tensors), reverse=reverse, keep=keep)
+        y, states, _ = _module(backend).forward(ScanInputs(*tensors), reverse=reverse, keep=keep)
         if keep:
             ctx.backend, ctx.reverse = backend, reverse
             ctx.save_for_backward(states, *tensors)
@@ -166,7 +168,7 @@ class _Compiled(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         states, *tensors = ctx.saved_tensors
-        gradients = _module(ctx.backend).backward(
+        gradients, _ = _module(ctx.backend).backward(
             dy, states, ScanInputs(*tensors), reverse=ctx.reverse
         )
         return None, None, None, *gradients
@@ -225,47 +227,90 @@ def selective_scan(
     return y.to(x.dtype)
 
 
-@torch.no_grad()
-def scan_keeping_states(
-    inputs: ScanInputs, *, reverse: bool, keep: bool = True, backend: str = "auto"
-) -> tuple[Tensor, Tensor | None]:
-    """Scan outside autograd: (y, what `scan_gradients` needs beside the inputs, if `keep`).
+class ScanPart(NamedTuple):
+    """What `scan_part` gives."""
 
-    The states are None with a backend that has to scan again for its gradients.
+    y: Tensor
+    """(batch, E, L), of x's dtype."""
+    states: Tensor | None
+    """For `scan_gradients`; None where nothing is kept."""
+    end: Tensor | None
+    """State after the part, to start the next one from; None with backends that scan whole."""
+
+
+def part_length(backend: str, device: torch.device | str) -> int | None:
+    """Positions to give `scan_part` at a time; None if it must get all of them at once.
+
+    On a CPU, a part and all that is computed from it stay in the cache.
+    """
+    return _PART if resolve_backend(backend, device) == "cpu" else None
+
+
+@torch.no_grad()
+def scan_part(
+    inputs: ScanInputs,
+    *,
+    reverse: bool,
+    keep: bool,
+    start: Tensor | None = None,
+    backend: str = "auto",
+) -> ScanPart:
+    """Scan outside autograd, a whole sequence or one part after another.
+
+    Parameters
+    ----------
+    inputs, reverse, backend
+        As in `selective_scan`.
+    keep
+        Whether gradients will be asked for.
+    start
+        `end` of the part scanned before.
     """
     _check_shapes(inputs)
     chosen = resolve_backend(backend, inputs.x.device, gated=inputs.gate is not None)
     read = _as_backend_reads(inputs, chosen)
     with torch.autocast(inputs.x.device.type, enabled=False):
-        if chosen in _COMPILED:
-            y, states = _module(chosen).forward(read, reverse=reverse, keep=keep)
-            return y.to(inputs.x.dtype), states if keep else None
-        return _differentiable(read, chosen, reverse).to(inputs.x.dtype), None
+        if chosen not in _COMPILED:
+            return ScanPart(_differentiable(read, chosen, reverse).to(inputs.x.dtype), None, None)
+        y, states, end = _module(chosen).forward(read, reverse=reverse, keep=keep, start=start)
+        return ScanPart(y.to(inputs.x.dtype), states if keep else None, end)
 
 
 def scan_gradients(
-    dy: Tensor, states: Tensor | None, inputs: ScanInputs, *, reverse: bool, backend: str = "auto"
-) -> ScanInputs:
-    """Gradients of every input, in its dtype, from that of y and the states that were kept.
+    dy: Tensor,
+    states: Tensor | None,
+    inputs: ScanInputs,
+    *,
+    reverse: bool,
+    carry: Tensor | None = None,
+    backend: str = "auto",
+) -> tuple[ScanInputs, Tensor | None]:
+    """Gradients of every input, in its dtype, from that of y.
 
     Parameters
     ----------
     dy
         (batch, E, L)
     states
-        From `scan_keeping_states` with the same inputs, direction and backend.
+        From `scan_part` with the same inputs, direction and backend.
+    carry
+        Second result for the part scanned after this one; None for the last part.
     """
     chosen = resolve_backend(backend, inputs.x.device, gated=inputs.gate is not None)
+    found: tuple[Tensor | None, ...]
     with torch.autocast(inputs.x.device.type, enabled=False):
-        if states is not None:
+        if chosen in _COMPILED:
             read = _as_backend_reads(inputs, chosen)
-            found = _module(chosen).backward(dy.to(read.x.dtype), states, read, reverse=reverse)
+            found, carry = _module(chosen).backward(
+                dy.to(read.x.dtype), states, read, reverse=reverse, carry=carry
+            )
         else:
             found = _gradients_by_autograd(dy, inputs, chosen, reverse)
-    return ScanInputs._make(
+    gradients = ScanInputs._make(
         None if gradient is None or tensor is None else gradient.to(tensor.dtype)
         for gradient, tensor in zip(found, inputs, strict=True)
     )
+    return gradients, carry
 
 
 def _gradients_by_autograd(
@@ -282,9 +327,11 @@ def _gradients_by_autograd(
 
 __all__ = [
     "ScanInputs",
+    "ScanPart",
     "available_backends",
+    "part_length",
     "resolve_backend",
     "scan_gradients",
-    "scan_keeping_states",
+    "scan_part",
     "selective_scan",
 ]

@@ -1,17 +1,8 @@
-"""The selective scan on CPUs: numba kernels on a pool of threads, with their own gradients.
-
-A thread pool of our own, not numba's: its OpenMP layer kills the process when a DataLoader
-forks after a scan, its built-in layer when two threads scan at once. The kernels release the
-interpreter lock, and the pool has as many threads as torch.get_num_threads().
-"""
+"""The selective scan on CPUs: numba kernels on a pool of threads, with their own gradients."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -22,28 +13,12 @@ from seq2exp.scan.cpu_backward import scan_backward
 from seq2exp.scan.cpu_forward import UNROLL, scan_forward
 from seq2exp.scan.cpu_tiles import STEPS
 from seq2exp.scan.simd import LANES, LOG2_E
+from seq2exp.scan.threads import run
 
 if TYPE_CHECKING:
     from seq2exp.scan import ScanInputs
 
 TASK_BLOCKS = 4  # blocks of 16 channels a task, fewer where that leaves threads idle
-
-
-@lru_cache(maxsize=1)
-def _pool(threads: int, process: int) -> ThreadPoolExecutor:
-    """Threads of this process: a forked child inherits the object but not its threads."""
-    return ThreadPoolExecutor(threads, thread_name_prefix="selective-scan")
-
-
-def _run(function: Callable[..., None], tasks: list[Any]) -> None:
-    threads = min(torch.get_num_threads(), len(tasks))
-    if threads == 1:
-        for task in tasks:
-            function(task)
-    else:
-        pool = _pool(torch.get_num_threads(), os.getpid())
-        for _ in pool.map(function, tasks):
-            pass
 
 
 def _tasks(batch: int, blocks: int, chunk_floats: int, chunks: int) -> list[tuple[int, ...]]:
@@ -88,31 +63,47 @@ class _Problem:
     def checkpoint_size(self) -> int:
         return self.batch * self.chunks * self.blocks * self.padded * LANES
 
+    def carried(self, given: Tensor | None) -> Tensor:
+        """Buffer (sequence, block, padded state, 16) that a scan begins with and ends with."""
+        if given is not None:
+            return given.clone()
+        return torch.zeros(self.batch * self.blocks * self.padded * LANES)
+
     def sum_tasks(self, parts: Tensor) -> Tensor:
         """(task, ...) -> (sequence, ...)."""
         each = len(self.tasks) // self.batch
         return parts if each == 1 else parts.unflatten(0, (self.batch, each)).sum(1)
 
 
-def forward(inputs: ScanInputs, *, reverse: bool, keep: bool) -> tuple[Tensor, Tensor]:
-    """Scan float32 tensors; returns y and, if `keep`, the state before every 32 positions."""
+def forward(
+    inputs: ScanInputs, *, reverse: bool, keep: bool, start: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Scan float32 tensors on from the state `start`, or from 0.
+
+    Returns y, the state before every 32 positions (empty unless `keep`), and the last state.
+    """
     problem = _Problem(inputs)
+    carried = problem.carried(start)
     y = torch.empty(problem.batch, problem.channels, problem.length)
     checkpoints = torch.empty(problem.checkpoint_size() if keep else 0)
-    outputs = (_flat(y), checkpoints.numpy())
+    outputs = (_flat(y), checkpoints.numpy(), carried.numpy())
 
     def scan(task: tuple[int, ...]) -> None:
         scan_forward(problem.inputs, *outputs, task[:4], problem.shape, reverse)
 
-    _run(scan, problem.tasks)
-    return y, checkpoints
+    run(scan, problem.tasks)
+    return y, checkpoints, carried
 
 
 def backward(
-    dy: Tensor, states: Tensor, inputs: ScanInputs, *, reverse: bool
-) -> tuple[Tensor | None, ...]:
-    """Gradients of the inputs, in their order."""
+    dy: Tensor, states: Tensor, inputs: ScanInputs, *, reverse: bool, carry: Tensor | None = None
+) -> tuple[tuple[Tensor | None, ...], Tensor]:
+    """Gradients of the inputs, in their order, and what to carry to the part scanned before.
+
+    `carry` is what the part scanned after this one gave, or None for the last part.
+    """
     problem, gated = _Problem(inputs), inputs.gate is not None
+    carried = problem.carried(carry)
     batch, tasks, length = problem.batch, len(problem.tasks), problem.length
     wide = problem.blocks * LANES
     x = torch.empty(batch, problem.channels, length)
@@ -123,14 +114,14 @@ def backward(
     decay = torch.empty(batch, problem.blocks, problem.padded, LANES)
     D, bias = torch.empty(batch, wide), torch.empty(batch, wide)
     outputs = tuple(map(_flat, (x, delta, B, C, gate, decay, D, bias)))
-    given = (_flat(dy), states.numpy())
+    given = (_flat(dy), states.numpy(), carried.numpy())
 
     def scan(task: tuple[int, ...]) -> None:
         scan_backward(problem.inputs, *given, outputs, task, problem.shape, reverse)
 
-    _run(scan, problem.tasks)
+    run(scan, problem.tasks)
     A = decay.sum(0).transpose(1, 2).reshape(wide, problem.padded)
-    return (
+    gradients = (
         x,
         delta,
         A[: problem.channels, : problem.states],
@@ -140,3 +131,4 @@ def backward(
         bias.sum(0)[: problem.channels],
         problem.sum_tasks(gate) if gated else None,
     )
+    return gradients, carried

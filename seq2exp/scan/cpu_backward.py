@@ -253,8 +253,10 @@ def _store_chunk(inputs, gradients, task, shape, span, tiles, rows, sums, totals
 
 
 @njit(nogil=True, cache=True)
-def scan_backward(inputs, y_gradient, checkpoints, gradients, task, shape, reverse):
+def scan_backward(inputs, y_gradient, checkpoints, carried, gradients, task, shape, reverse):
     """Gradients of one task; inputs, task and shape as in scan_forward, plus the task's index.
+
+    carried, as in scan_forward, holds a_{t+1} g_{t+1} from after the scan, then from before it.
 
     gradients = (x, delta, b, c, gate, decay, skip, bias). Those of b, c and gate are (task,
     states or nothing, length), to be summed over a sequence's tasks; those of decay (which
@@ -265,7 +267,8 @@ def scan_backward(inputs, y_gradient, checkpoints, gradients, task, shape, rever
     size = blocks * padded * LANES
     wide = blocks * LANES
     tiles, rows, sums, trail = _scratch(blocks * TILE, padded)
-    carry = zeros(size)
+    at = sequence * len(inputs[6]) + channel
+    carry = carried[at * padded : at * padded + size]
     totals = (zeros(size), zeros(size))
     channel_totals = (zeros(wide), zeros(wide), zeros(wide), zeros(wide))
     decay = inputs[5][channel * padded : channel * padded + size]
@@ -274,12 +277,11 @@ def scan_backward(inputs, y_gradient, checkpoints, gradients, task, shape, rever
         _prefetch_chunk(inputs, y_gradient, gradients, task, shape, span)
         _load_chunk(inputs, y_gradient, task, shape, span, tiles, rows)
         drop_negligible(carry)
-        at = kept + chunk * size
-        state = checkpoints[at : at + size]
+        start = kept + chunk * size
+        state = checkpoints[start : start + size]
         targets = (gradients[2], gradients[3], span)
         _reverse_chunk(tiles, rows, sums, trail, decay, state, carry, totals, task, shape, targets)
         _store_chunk(inputs, gradients, task, shape, span, tiles, rows, sums, channel_totals)
-    at = sequence * len(inputs[6]) + channel
     gradients[5][at * padded : at * padded + size] = totals[0]
     gradients[6][at : at + wide] = channel_totals[0]
     gradients[7][at : at + wide] = channel_totals[2]

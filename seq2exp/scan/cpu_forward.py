@@ -87,13 +87,14 @@ def _advance_block(tiles, b, c, decay, state, own, states):
 
 
 @njit(nogil=True, cache=True)
-def scan_forward(inputs, y, checkpoints, task, shape, reverse):
+def scan_forward(inputs, y, checkpoints, carried, task, shape, reverse):
     """Scan the task's blocks; write their y, and their state at each chunk's start.
 
     inputs = (x, delta, b, c, gate, decay, skip, bias); task = (sequence, first channel, its
     number of blocks, its offset in checkpoints); shape = (channels, length, states, padded
     states). checkpoints, (chunk, block, padded state, 16) for each task, is not written when
-    empty.
+    empty. carried, (sequence, block, padded state, 16), holds the state before the scan and
+    then the one after it.
     """
     x, delta, b, c, gate, decay, skip, bias = inputs
     sequence, channel, blocks, kept = task
@@ -102,7 +103,8 @@ def scan_forward(inputs, y, checkpoints, task, shape, reverse):
     tile_b, tile_c = zeros(padded * STEPS), zeros(padded * STEPS)
     tile_gate = empty(STEPS)
     size = blocks * padded * LANES
-    state = zeros(size)
+    first = (sequence * len(skip) + channel) * padded
+    state = carried[first : first + size]
     own_decay = decay[channel * padded : channel * padded + size]
     ahead = -STEPS if reverse else STEPS
     for chunk in range((length + STEPS - 1) // STEPS):

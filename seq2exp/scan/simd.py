@@ -289,3 +289,13 @@ def softplus_and_slope(vector):
     value = fma(decay, value, splat(0.9999999699))
     slope = select_less(zero, vector, one, decay) / (one + decay)
     return fma(decay, value, positive), slope
+
+
+@njit(forceinline=True)
+def sigmoid(vector):
+    """1 / (1 + exp(-vector)), to 2e-7 relative; not below -87."""
+    zero = splat(0.0)
+    one = splat(1.0)
+    magnitude = select_less(zero, vector, vector, zero - vector)
+    decay = exp2(magnitude * splat(-LOG2_E))
+    return select_less(zero, vector, one, decay) / (one + decay)

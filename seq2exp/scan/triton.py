@@ -32,8 +32,10 @@ def _launch(x: Tensor) -> tuple[tuple[int, int], dict[str, int], int]:
     return grid, blocks, triton.cdiv(length, lanes * run)
 
 
-def forward(inputs: ScanInputs, *, reverse: bool, keep: bool) -> tuple[Tensor, Tensor]:
-    """Scan; returns y and, if `keep`, the state before every chunk.
+def forward(
+    inputs: ScanInputs, *, reverse: bool, keep: bool, start: None = None
+) -> tuple[Tensor, Tensor, None]:
+    """Scan; returns y and, if `keep`, the state before every chunk. No state is carried on.
 
     x, delta, B, C and gate may each be float32, bfloat16 or float16; the state is float32.
     """
@@ -48,12 +50,12 @@ def forward(inputs: ScanInputs, *, reverse: bool, keep: bool) -> tuple[Tensor, T
     flags = {"GATED": inputs.gate is not None, "REVERSE": reverse}
     with torch.cuda.device_of(x):
         kernels.forward_kernel[grid](*inputs, y, states, *sizes, **flags, **blocks)
-    return y, states
+    return y, states, None
 
 
 def backward(
-    dy: Tensor, states: Tensor, inputs: ScanInputs, *, reverse: bool
-) -> tuple[Tensor | None, ...]:
+    dy: Tensor, states: Tensor, inputs: ScanInputs, *, reverse: bool, carry: None = None
+) -> tuple[tuple[Tensor | None, ...], None]:
     """Gradients of the inputs, in their order."""
     inputs = _as_kernels_read(inputs)
     x, delta, A, B, C, _, _, gate = inputs
@@ -72,7 +74,8 @@ def backward(
             *inputs, states, dy.contiguous(), *gradients, carries, *sizes, **flags, **blocks
         )
     dgate = None if gate is None or dgate is None else dgate.to(gate.dtype)
-    return dx, ddelta, dA, dB.to(B.dtype), dC.to(C.dtype), dD.sum(0), dbias.sum(0), dgate
+    dB, dC = dB.to(B.dtype), dC.to(C.dtype)
+    return (dx, ddelta, dA, dB, dC, dD.sum(0), dbias.sum(0), dgate), None
 
 
 def _as_kernels_read(inputs: ScanInputs) -> ScanInputs:
