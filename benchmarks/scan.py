@@ -5,16 +5,20 @@ not help another. Seconds are the best of --repeats; compare them within one run
 """
 
 import argparse
-import json
-import time
-from collections.abc import Callable
-from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from benchmarks.measure import (
+    alone,
+    best_seconds,
+    bytes_per_second,
+    exponentials_per_second,
+    parser,
+    peak_extra_bytes,
+    write_json,
+)
 from seq2exp.scan import available_backends, selective_scan
 
 # one backend is the yardstick of the ratios
@@ -39,42 +43,6 @@ def make_inputs(args: argparse.Namespace, length: int) -> list[Tensor]:
         torch.full((channels,), -4.6),  # softplus(-4.6) = 0.01
     ]
     return [tensor.to(args.device).requires_grad_() for tensor in inputs]
-
-
-def status_bytes(field: str) -> int:
-    """A field of /proc/self/status, which counts in kB."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{field}:"):
-            return 1024 * int(line.split()[1])
-    raise LookupError(field)
-
-
-def peak_extra_bytes(run: Callable[[], None], device: str) -> int:
-    """Most memory in use during a run, beyond what was in use before."""
-    if device == "cuda":
-        torch.cuda.synchronize()
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        run()
-        torch.cuda.synchronize()
-        return torch.cuda.max_memory_allocated() - before
-    Path("/proc/self/clear_refs").write_text("5")  # sets VmHWM back to VmRSS
-    before = status_bytes("VmRSS")
-    run()
-    return status_bytes("VmHWM") - before
-
-
-def best_seconds(run: Callable[[], None], device: str, repeats: int) -> float:
-    seconds = []
-    for _ in range(repeats):
-        if device == "cuda":
-            torch.cuda.synchronize()
-        start = time.perf_counter()
-        run()
-        if device == "cuda":
-            torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
 
 
 def measure(args: argparse.Namespace, backend: str, length: int) -> dict[str, Any]:
@@ -104,39 +72,6 @@ def measure(args: argparse.Namespace, backend: str, length: int) -> dict[str, An
     }
 
 
-def exponentials_per_second(threads: int) -> float:
-    """How fast the CPU kernel's exp2 runs out of registers: the scan's arithmetic ceiling."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    import numpy as np
-    from numba import njit
-
-    from seq2exp.scan.simd import LANES, exp2, load, store
-
-    @njit(nogil=True)
-    def kernel(values, count):
-        a, b, c, d = (load(values, 0), load(values, 16), load(values, 32), load(values, 48))
-        for _ in range(count):
-            a, b, c, d = exp2(a) - a, exp2(b) - b, exp2(c) - c, exp2(d) - d
-        store(values, 0, a + b + c + d)
-
-    count = 5_000_000
-    blocks = [np.full(64, -0.5, np.float32) for _ in range(threads)]
-    kernel(blocks[0].copy(), 1)
-    with ThreadPoolExecutor(threads) as pool:
-        start = time.perf_counter()
-        list(pool.map(lambda block: kernel(block, count), blocks))
-    return threads * count * 4 * LANES / (time.perf_counter() - start)
-
-
-def bytes_per_second(threads: int) -> float:
-    """STREAM triad, a = b + s c, on arrays that no cache holds."""
-    torch.set_num_threads(threads)
-    b, c, a = (torch.ones(32_000_000) for _ in range(3))
-    torch.add(b, c, alpha=2.0, out=a)
-    return 3 * 4 * len(a) / best_seconds(lambda: torch.add(b, c, alpha=2.0, out=a), "cpu", 5)
-
-
 def ceiling_seconds(args: argparse.Namespace, length: int) -> dict[str, dict[str, float]]:
     """Least seconds of the CPU kernel by arithmetic and by memory, forward and with backward.
 
@@ -146,7 +81,8 @@ def ceiling_seconds(args: argparse.Namespace, length: int) -> dict[str, dict[str
     """
     exponentials = args.batch * args.channels * args.states * length
     floats = args.batch * args.channels * length
-    rate, bandwidth = exponentials_per_second(args.threads), bytes_per_second(args.threads)
+    torch.set_num_threads(args.threads)
+    rate, bandwidth = exponentials_per_second(args.threads), bytes_per_second("cpu")
     return {
         "forward": {"exp": exponentials / rate, "memory": 4 * 3 * floats / bandwidth},
         "forward_backward": {
@@ -191,18 +127,14 @@ def print_ceilings(row: dict[str, Any], ceilings: dict[str, dict[str, float]]) -
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--lengths", type=int, nargs="+", default=[16_000, 64_000, 200_000])
-    parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--channels", type=int, default=256)
-    parser.add_argument("--states", type=int, default=16)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--reverse", action="store_true")
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--backends", nargs="+", help="default: all but the reference")
-    parser.add_argument("--json", type=Path, help="also write the numbers here")
-    return parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--lengths", type=int, nargs="+", default=[16_000, 64_000, 200_000])
+    options.add_argument("--batch", type=int, default=1)
+    options.add_argument("--channels", type=int, default=256)
+    options.add_argument("--states", type=int, default=16)
+    options.add_argument("--reverse", action="store_true")
+    options.add_argument("--backends", nargs="+", help="default: all but the reference")
+    return options.parse_args()
 
 
 def main() -> None:
@@ -212,8 +144,7 @@ def main() -> None:
     rows = []
     for length in args.lengths:
         for backend in backends:
-            with get_context("spawn").Pool(1) as pool:
-                rows.append(pool.apply(measure, (args, backend, length)))
+            rows.append(alone(measure, args, backend, length))
     print_table(rows)
     print_linearity(rows, backends[0])
     result: dict[str, Any] = {"rows": rows}
@@ -221,8 +152,7 @@ def main() -> None:
         result["ceilings"] = ceiling_seconds(args, args.lengths[-1])
         last = next(r for r in reversed(rows) if r["backend"] == "cpu")
         print_ceilings(last, result["ceilings"])
-    if args.json:
-        args.json.write_text(json.dumps(result, indent=1) + "\n")
+    write_json(args.json, result)
 
 
 if __name__ == "__main__":

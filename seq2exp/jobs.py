@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from seq2exp.errors import UserError
+from seq2exp.process import prepare_process
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -49,8 +50,7 @@ def job(snakemake: Any) -> Iterator[None]:
     log = Path(snakemake.log[0])
     for variable in THREAD_VARIABLES:
         os.environ[variable] = str(snakemake.threads)
-    # Large tensors on huge pages: a quarter less CPU time in training, most of it page faults.
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    prepare_process()
     failure = None
     with _redirected(log):
         try:
