@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from seq2exp.fused import conv_silu, gate_silu, plain
+from seq2exp.fused import add_rms_norm, conv_silu, gate_silu, plain
 
 # around the kernels' tile (1,024), vector (16) and taps
 LENGTHS = [1, 2, 3, 15, 16, 17, 1023, 1024, 1025, 2060]
@@ -47,6 +47,26 @@ def test_gate(length):
     exact = [tensor.double().requires_grad_() for tensor in ours]
     ours = [tensor.requires_grad_() for tensor in ours]
     out, expected = gate_silu(*ours), plain.gate_silu(*exact)
+    agree(out, expected)
+    for found, reference in zip(gradients(out, ours), gradients(expected, exact), strict=True):
+        agree(found, reference)
+
+
+@pytest.mark.parametrize(("batch", "length", "width"), [(1, 1, 1), (2, 1300, 16), (3, 7, 200)])
+@pytest.mark.parametrize("first", [False, True])
+def test_residual_and_norm(batch, length, width, first):
+    generator = torch.Generator().manual_seed(length)
+    shapes = [(batch, length, width), (width,)] + ([] if first else [(batch, length, width)])
+    ours = [torch.randn(shape, generator=generator) for shape in shapes]
+    exact = [tensor.double().requires_grad_() for tensor in ours]
+    ours = [tensor.requires_grad_() for tensor in ours]
+
+    def run(function, dtype, residual, weight, hidden=None):
+        total, normed = function(residual, hidden, weight, 1e-5, dtype)
+        return torch.cat([total, 3 * normed])
+
+    out = run(add_rms_norm, torch.float32, *ours)
+    expected = run(plain.add_rms_norm, torch.float64, *exact)
     agree(out, expected)
     for found, reference in zip(gradients(out, ours), gradients(expected, exact), strict=True):
         agree(found, reference)
