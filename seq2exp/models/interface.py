@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from seq2exp.bottleneck import promoter_slice
-from seq2exp.windows import Batch
+from seq2exp.packing import Batch
 
 
 class Output(NamedTuple):
