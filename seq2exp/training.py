@@ -28,7 +28,7 @@ from seq2exp.errors import UserError
 from seq2exp.folds import overlapping_windows
 from seq2exp.loader import Batches, WindowLoader
 from seq2exp.metrics import accuracy
-from seq2exp.model_config import ModelConfig
+from seq2exp.model_config import ModelConfig, SignalLinearConfig
 from seq2exp.models import ExpressionModel, InputShape, build_model
 from seq2exp.models.interface import ExpressionHead
 from seq2exp.models.signal_linear import SignalLinear
@@ -98,7 +98,8 @@ def train(
     store = open_store(store_dir)
     if store.feature_names == (PROMOTER_ACTIVITY,):
         log.warning("no mRNA features: promoter activity is the only gene feature")
-    splits = open_splits(store_dir, store, folds_table, run, model)
+    jitter = 0 if isinstance(model, SignalLinearConfig) else training.augment.jitter
+    splits = open_splits(store_dir, store, folds_table, run, model, jitter=jitter)
     shape = InputShape(
         model.window_length or store.window_length,
         store.promoter_length,
@@ -141,9 +142,17 @@ def train(
 
 
 def open_splits(
-    store_dir: Path, store: WindowStore, folds_table: Path, run: Run, model: ModelConfig
+    store_dir: Path,
+    store: WindowStore,
+    folds_table: Path,
+    run: Run,
+    model: ModelConfig,
+    *,
+    jitter: int = 0,
 ) -> Splits:
     """Datasets of the fold's genes that have a label for the assay.
+
+    Training windows reach ``jitter`` bp further on both sides.
 
     Raises
     ------
@@ -151,6 +160,7 @@ def open_splits(
         If a split has no labelled gene.
     """
     folds = read_table(folds_table)
+    length = model.window_length or store.window_length
     datasets = []
     for split in Splits._fields:
         rows = split_rows(store, folds, run.fold, split, run.assay)
@@ -159,9 +169,9 @@ def open_splits(
                 f"fold {run.fold}: no gene of {store_dir} with a {run.assay} label is in {split}; "
                 "change folds or check the labels"
             )
-        datasets.append(WindowDataset(store_dir, rows, run.assay, model.window_length))
-    length = model.window_length or store.window_length
-    overlaps = overlapping_windows(store.genes, folds, run.fold, length)
+        read_length = length + 2 * jitter if split == "train" else length
+        datasets.append(WindowDataset(store_dir, rows, run.assay, read_length))
+    overlaps = overlapping_windows(store.genes, folds, run.fold, length + jitter)
     if overlaps:
         log.warning(
             "%d validation or test windows share bases with a training window; keep more distance "

@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
-from seq2exp.config import TrainingConfig
+from seq2exp.augment import apply_views, draw_views
+from seq2exp.config import AugmentConfig, TrainingConfig
 from seq2exp.metrics import accuracy
 from seq2exp.models.interface import ExpressionModel
 from seq2exp.packing import PackedBatch, unpack
@@ -41,7 +42,7 @@ class ExpressionTask(L.LightningModule):
     label_scale
         Standard deviation by which the loss divides labels; 1 where they are not standardised.
     seed
-        Masks of step s are drawn from (seed, s), so that a resumed run draws the same ones.
+        Masks and views of step s are drawn from (seed, s), so that a resumed run draws the same.
     contact_bin
         bp per Hi-C bin of the window store.
     """
@@ -66,7 +67,7 @@ class ExpressionTask(L.LightningModule):
         torch.manual_seed(
             np.random.SeedSequence([self.seed, self.global_step]).generate_state(1)[0]
         )
-        batch = unpack(packed, contact_bin=self.contact_bin)
+        batch = unpack(self.augmented(packed), contact_bin=self.contact_bin)
         output = self.model(batch)
         loss = expression_loss(
             output, batch.label, kl_weight=self.kl_weight, label_scale=self.label_scale
@@ -76,6 +77,14 @@ class ExpressionTask(L.LightningModule):
             batch_size=len(batch.label),
         )
         return loss.total
+
+    def augmented(self, packed: PackedBatch) -> PackedBatch:
+        """Windows as this step sees them."""
+        augment = self.training_config.augment
+        if augment == AugmentConfig():
+            return packed
+        views = draw_views(len(packed.label), augment, seed=self.seed, step=self.global_step)
+        return apply_views(packed, views, augment, contact_bin=self.contact_bin)
 
     def validation_step(self, packed: PackedBatch, batch_idx: int) -> None:
         batch = unpack(packed, contact_bin=self.contact_bin)

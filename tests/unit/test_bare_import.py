@@ -101,3 +101,9 @@ def test_without_the_rest_of_the_environment(body):
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_training_and_prediction_leave_the_contact_reader_alone():
+    # Its logging thread takes a core from its import on (see seq2exp.hictk).
+    code = "import sys, seq2exp.prediction, seq2exp.training; assert 'hictkpy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -13,31 +13,7 @@ from seq2exp.packing import PackedBatch, unpack
 from seq2exp.store import build_store
 from seq2exp.windows import WindowDataset, read_window, split_rows
 
-from ..conftest import CONTACT_BIN, GENES, SIZES
-
-FIRST_BIN = {"chr1": 0, "chr2": 24, "chr3": 40}
-
-
-def slow_window(toy, chrom, tss, length):
-    """One-hot (L, 4), signals (L, 3) and blacklist (L,), base by base."""
-    onehot, signals = np.zeros((length, 4)), np.zeros((length, 3))
-    black = np.zeros(length, bool)
-    regions = {"chr1": [*range(250, 260), *range(11_990, 12_000)], "chr2": [*range(10)]}
-    tss_bin = FIRST_BIN[chrom] + tss // CONTACT_BIN
-    for i in range(length):
-        position = tss - length // 2 + i
-        if not 0 <= position < SIZES[chrom]:
-            continue
-        base = toy.sequence[chrom][position].upper()
-        if base != "N":
-            onehot[i, "ACGT".index(base)] = 1
-        for column, name in enumerate(("h3k27ac", "dnase")):
-            value = toy.signals[name][chrom][position]
-            signals[i, column] = 0 if np.isnan(value) else np.float16(value)
-        contact = toy.contacts[FIRST_BIN[chrom] + position // CONTACT_BIN, tss_bin]
-        signals[i, 2] = np.float32(np.log10(1 + contact))
-        black[i] = position in regions.get(chrom, ())
-    return onehot, signals, black
+from ..conftest import CONTACT_BIN, GENES, slow_window
 
 
 @pytest.mark.parametrize("length", [2_000, 1_998, 640, 2])
