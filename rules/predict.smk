@@ -22,6 +22,7 @@ rule predict:
         mem_mb=model_mem_mb,
         runtime=runtime,
         gpu=gpu,
+        workers=CONFIG.training.workers,  # not a parameter: see rule train
     params:
         code=CODE,
         mask_splits=CONFIG.prediction.mask_splits,

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pyfaidx
 
+from seq2exp.base_codes import N_CODE
 from seq2exp.errors import UserError
 from seq2exp.gtf import choose_transcript, read_gtf
 from seq2exp.mrna_features import standardise_lengths, transcript_features
 from seq2exp.reference import (
-    N_CODE,
     match_chromosome,
     open_fasta,
     read_chrom_sizes,

@@ -1,14 +1,22 @@
-"""The order in which training sees windows: a pure function of seed and step, so it can resume."""
+"""Which windows make a batch; in training a pure function of seed and step, so it can resume."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import numpy as np
-from torch.utils.data import Sampler
+
+READ_AHEAD = 2
+"""Batches that each thread which reads windows may be ahead of their use."""
 
 
-class ShuffledBatches(Sampler[list[int]]):
+def consecutive_batches(n_windows: int, batch_size: int) -> list[range]:
+    """All windows in their order; the last batch may be smaller."""
+    starts = range(0, n_windows, batch_size)
+    return [range(start, min(start + batch_size, n_windows)) for start in starts]
+
+
+class ShuffledBatches:
     """All batches of a training run: one permutation of the windows after another.
 
     Parameters

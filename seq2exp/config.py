@@ -5,15 +5,14 @@ Nothing here opens a file; see :mod:`seq2exp.preflight` for what is checked agai
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
+from seq2exp.config_messages import first_problem
 from seq2exp.errors import UserError
-from seq2exp.model_config import ModelConfig, PositiveInt, Strict
+from seq2exp.model_config import ModelConfig, NetworkConfig, PositiveInt, Strict
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
 """A name that becomes a file name: letters, digits, ``_`` and ``-``; no dots, no slashes."""
@@ -194,6 +193,15 @@ class FoldsConfig(Strict):
 # --------------------------------------------------------------------------- training and after
 
 
+class AugmentConfig(Strict):
+    """Random views of training windows; the paper uses none. Never in validation or prediction."""
+
+    reverse_complement: bool = False
+    """Flip each window with probability 1/2: complemented sequence, reversed signals."""
+    jitter: NonNegativeInt = 0
+    """Shift each window by a whole number of bp, uniform in [-jitter, jitter]."""
+
+
 class TrainingConfig(Strict):
     """The recipe (paper, appendix) and how to run it."""
 
@@ -210,10 +218,12 @@ class TrainingConfig(Strict):
     """Epochs between validations."""
     standardise_label: bool = False
     """Train on (label - mean) / s.d. of the training genes; predictions keep the label's units."""
+    augment: AugmentConfig = AugmentConfig()
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     precision: Literal["auto", "float32", "bf16"] = "auto"
     """auto: bf16 on a GPU, float32 on a CPU."""
     workers: NonNegativeInt = 2
+    """Threads that read windows ahead."""
     checkpoint_every: PositiveInt = 500
     """Steps between resumable checkpoints."""
 
@@ -327,6 +337,25 @@ class Config(Strict):
             raise ValueError("seeds: a seed is listed twice")
         return self
 
+    @model_validator(mode="after")
+    def _jitter_fits(self) -> Self:
+        jitter, stored = self.training.augment.jitter, self.window.length
+        if jitter and 2 * jitter >= self.window.promoter_length:
+            raise ValueError(
+                f"training.augment.jitter {jitter} moves the TSS out of the promoter; keep it below "
+                f"{self.window.promoter_length // 2}, half of window.promoter_length"
+            )
+        for name, model in self.models.items():
+            length = model.window_length or stored
+            needed = length + 2 * jitter
+            if isinstance(model, NetworkConfig) and needed > stored:
+                raise ValueError(
+                    f"training.augment.jitter {jitter}: models.{name}.window_length {length} + 2 x "
+                    f"{jitter} is more than the stored window.length {stored}; set window.length "
+                    f"to {needed} and models.{name}.window_length to {length}, or lower jitter"
+                )
+        return self
+
     def sources(self) -> Iterator[tuple[str, Source]]:
         """Every file of the config with its key, e.g. ``("cell_lines.K562.dnase", Source)``."""
         yield from _sources(self, "")
@@ -360,51 +389,4 @@ def parse_config(raw: dict[str, Any], origin: str = "config") -> Config:
     try:
         return Config.model_validate(raw)
     except ValidationError as error:
-        raise UserError(f"{origin}: {_first_problem(error)}") from None
-
-
-def _first_problem(error: ValidationError) -> str:
-    problems = error.errors(include_url=False)
-    # An unknown key often causes the "missing key" beside it: name the typo first.
-    problem = min(problems, key=lambda p: p["type"] != "extra_forbidden")
-    key, value = _written_key(problem["loc"]), problem["input"]
-    match problem["type"]:
-        case "extra_forbidden":
-            return f"{key}: unknown key{_suggestion(problem['loc'][-1])}; correct or remove it"
-        case "missing":
-            return f"{key}: required key is missing; add it"
-        case "string_pattern_mismatch" if problem["loc"][-1] == "[key]":
-            return f"{key}: not a usable name ({value!r}); use letters, digits, _ and - only"
-        case "union_tag_invalid":
-            return f"{key}: unknown model kind {value.get('kind')!r}; known: {_kinds(problem)}"
-    message = re.sub(r"^(Value error, |Input )", "", problem["msg"])
-    shown = "" if isinstance(value, dict | list | tuple | BaseModel) else f" {value!r}"
-    return f"{key}:{shown} {message}"
-
-
-def _written_key(location: tuple[int | str, ...]) -> str:
-    """The key as the user wrote it: without the tag that the union of model kinds puts third."""
-    parts = [str(part) for part in location if part != "[key]"]
-    if parts[:1] == ["models"]:
-        del parts[2:3]
-    return ".".join(parts) or "(top level)"
-
-
-def _kinds(problem: Any) -> str:
-    return problem["ctx"]["expected_tags"].replace("'", "")
-
-
-def _suggestion(key: int | str) -> str:
-    known = {field for model in _all_models() for field in model.model_fields}
-    close = difflib.get_close_matches(str(key), sorted(known), n=1, cutoff=0.7)
-    return f" (did you mean {close[0]!r}?)" if close else ""
-
-
-def _all_models() -> list[type[BaseModel]]:
-    found: list[type[BaseModel]] = []
-    queue: list[type[BaseModel]] = [Strict]
-    while queue:
-        model = queue.pop()
-        found.append(model)
-        queue.extend(model.__subclasses__())
-    return found
+        raise UserError(f"{origin}: {first_problem(error)}") from None

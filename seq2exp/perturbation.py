@@ -15,11 +15,12 @@ import numpy as np
 import pandas as pd
 import torch
 
+from seq2exp.base_codes import BASE_BITS, BLACKLIST_BIT
 from seq2exp.checkpoints import TrainedModel, load_checkpoint
 from seq2exp.errors import UserError
+from seq2exp.packing import PackedBatch, unpack
 from seq2exp.store import WindowStore, open_store
-from seq2exp.store_bases import BASE_BITS, BLACKLIST_BIT
-from seq2exp.windows import PackedBatch, read_window, unpack
+from seq2exp.windows import read_window
 
 
 class _Place(NamedTuple):

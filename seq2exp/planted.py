@@ -13,13 +13,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from seq2exp.base_codes import BASE_BITS, BLACKLIST_BIT, N_CODE
 from seq2exp.errors import UserError
 from seq2exp.masks import TRACKS, MaskStore
 from seq2exp.ranking import ScoreCounts
-from seq2exp.reference import N_CODE
 from seq2exp.schemas import numbers, read_table
 from seq2exp.store import WindowStore
-from seq2exp.store_bases import BASE_BITS, BLACKLIST_BIT
 
 BED_COLUMNS = (
     *("chrom", "start", "end", "name", "score", "strand"),

@@ -8,17 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
 
+from seq2exp.batching import consecutive_batches
 from seq2exp.bottleneck import BetaParameters
 from seq2exp.checkpoints import TrainedModel, load_checkpoint
 from seq2exp.errors import UserError
+from seq2exp.loader import WindowLoader
 from seq2exp.masks import MaskWriter
 from seq2exp.models.interface import Output
 from seq2exp.models.seq2exp import Seq2ExpSoft
+from seq2exp.packing import Batch, unpack
 from seq2exp.schemas import GENE_COLUMNS, PREDICTION_COLUMNS, SPLITS, read_table, write_table
 from seq2exp.store import WindowStore, open_store
-from seq2exp.windows import Batch, WindowDataset, collate, split_rows, unpack
+from seq2exp.windows import WindowDataset, split_rows
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +34,7 @@ def predict(
     out_masks: Path | None,
     mask_splits: tuple[str, ...] = ("test",),
     batch_size: int = 8,
+    workers: int = 0,
     device: str | None = None,
 ) -> None:
     """Predict every labelled gene of the model's fold and keep the masks of some splits.
@@ -48,6 +51,8 @@ def predict(
         Splits whose masks are kept.
     batch_size
         Windows per forward pass.
+    workers
+        Threads that read windows ahead.
     device
         cuda where there is one, else cpu, when left out.
 
@@ -64,10 +69,11 @@ def predict(
     dataset = WindowDataset(store_dir, rows, trained.meta["assay"], trained.shape.window_length)
     kept = np.flatnonzero(np.isin(splits, mask_splits)) if out_masks else np.empty(0, dtype=int)
     gene_ids = store.genes["gene_id"].to_numpy()[rows[kept]].tolist()
+    batches = consecutive_batches(len(dataset), batch_size)
+    pinned = torch.device(device).type == "cuda"
+    windows = WindowLoader(dataset, batches, workers=workers, pinned=pinned)
     with mask_writer(out_masks, gene_ids, trained) as writer:
-        results = _forward_all(
-            trained, dataset, store.contact_bin, batch_size, device, writer, kept
-        )
+        results = _forward_all(trained, windows, device, writer, kept)
     table = store.genes.iloc[rows][list(GENE_COLUMNS)].reset_index(drop=True)
     table["split"] = splits
     table["observed"] = dataset.labels
@@ -115,18 +121,17 @@ def mask_writer(
 @torch.no_grad()
 def _forward_all(
     trained: TrainedModel,
-    dataset: WindowDataset,
-    contact_bin: int,
-    batch_size: int,
+    windows: WindowLoader,
     device: str,
     writer: MaskWriter | None,
     kept: np.ndarray,
 ) -> np.ndarray:
     """Prediction and mask ratio of each window (n, 2); masks of the kept ones to the writer."""
     mask_row = {int(position): row for row, position in enumerate(kept)}
-    results = np.full((len(dataset), 2), np.nan)
+    results = np.full((len(windows.dataset), 2), np.nan)
+    contact_bin = windows.dataset.store.contact_bin
     position = 0
-    for packed in DataLoader(dataset, batch_size=batch_size, collate_fn=collate):
+    for packed in windows:
         batch = unpack(packed.to(device), contact_bin=contact_bin)
         output = trained.model(batch)
         here = slice(position, position + len(batch.label))

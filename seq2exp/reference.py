@@ -13,13 +13,10 @@ import numpy as np
 import pandas as pd
 import pyfaidx
 
+from seq2exp.base_codes import N_CODE, OUTSIDE_CODE
 from seq2exp.errors import UserError
 from seq2exp.filetypes import require_kind
 from seq2exp.schemas import whole_file
-
-N_CODE = 4
-OUTSIDE_CODE = 5
-"""A base beyond a chromosome end: no base at all, and no signal; N everywhere it is read."""
 
 _LINE = 80
 _BLOCK = 1 << 24

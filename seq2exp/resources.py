@@ -11,14 +11,18 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from seq2exp.batching import READ_AHEAD
 from seq2exp.config import ResourcesConfig, TrainingConfig, WindowConfig
 from seq2exp.model_config import ModelConfig, SignalLinearConfig
 
 PYTHON_MB = 2_000
 """An interpreter with torch, numba and pandas loaded, and some air."""
+CUDA_MB = 2_000
+"""What a CUDA context and its libraries add to that."""
 MB_PER_INPUT_MB = 2.0
 """Tables and one chromosome of a track in memory, against their size on disk."""
 
+STORED_BYTES_PER_BASE = 5
 ACTIVATION_TENSORS = 24
 """Float32 tensors of (batch, inner width, window) that a layer keeps for its backward pass,
 the scan's checkpointed states included."""
@@ -72,12 +76,15 @@ def training_memory_mb(
     """Memory in MB of a training or prediction job.
 
     On a CPU the activations of a batch are most of it; on a GPU they lie in the GPU's own memory.
-    The window store is memory-mapped and does not count.
+    Of the window store only the batches that are read ahead count.
     """
-    mb = float(PYTHON_MB) * (1 + training.workers / 2)
-    if not needs_gpu(model, training):
-        elements = training.batch_size * _length(model, window) * _width_times_layers(model)
-        mb += 4 * ACTIVATION_TENSORS * elements / 1e6
+    ahead = READ_AHEAD * training.workers + 1
+    bases = training.batch_size * _length(model, window)
+    mb = PYTHON_MB + ahead * bases * STORED_BYTES_PER_BASE / 1e6
+    if needs_gpu(model, training):
+        mb += CUDA_MB
+    else:
+        mb += 4 * ACTIVATION_TENSORS * bases * _width_times_layers(model) / 1e6
     return _capped(mb * attempt, caps.max_mem_mb)
 
 

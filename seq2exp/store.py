@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from seq2exp.array_file import ArrayFile
 from seq2exp.config import PowerLaw, WindowConfig
 from seq2exp.contacts import (
     ContactMap,
@@ -54,19 +55,22 @@ FILES = ("store.json", "codes.npy", "signals.npy", "contacts.npy", "genes.tsv")
 
 @dataclass(frozen=True, eq=False)
 class WindowStore:
-    """An open store. Pickling sends the path only: every worker maps the files itself."""
+    """An open store. Pickling sends the path only: another process maps the files itself."""
 
     path: Path
     meta: dict[str, Any]
     genes: pd.DataFrame
     """One row per gene: see ``schemas.STORE_GENE_COLUMNS``, features and labels."""
     codes: np.ndarray
-    """uint8 (T,): bits 0-2 the base (0 A, 1 C, 2 G, 3 T, 4 N, 5 off the chromosome), bit 3 set
-    where blacklisted."""
+    """uint8 (T,), mapped: bits 0-2 the base (0 A, 1 C, 2 G, 3 T, 4 N, 5 off the chromosome), bit 3
+    set where blacklisted."""
     signals: np.ndarray
-    """float16 (T, 2): H3K27ac, DNase."""
+    """float16 (T, 2), mapped: H3K27ac, DNase."""
     contacts: np.ndarray
     """float32 (genes, bins): log10(1 + contact) of each genome-aligned bin with the TSS."""
+    codes_file: ArrayFile
+    """The file behind ``codes``, for reading many windows."""
+    signals_file: ArrayFile
 
     def __reduce__(self) -> tuple[Any, ...]:
         return open_store, (self.path,)
@@ -132,7 +136,7 @@ def open_store(path: Path) -> WindowStore:
         raise UserError(f"{path}: no readable store.json; build the windows first") from None
     if meta.get("format") != FORMAT:
         raise UserError(f"{path}: store format {meta.get('format')}, not {FORMAT}; build it again")
-    arrays = {}
+    mapped: dict[str, np.memmap] = {}
     shapes = {
         "codes": (meta["bases"],),
         "signals": (meta["bases"], 2),
@@ -140,15 +144,22 @@ def open_store(path: Path) -> WindowStore:
     }
     for name, shape in shapes.items():
         try:
-            # A plain array over the map: slicing np.memmap itself costs microseconds each time.
-            arrays[name] = np.asarray(np.load(path / f"{name}.npy", mmap_mode="r"))
+            mapped[name] = np.load(path / f"{name}.npy", mmap_mode="r")
         except (OSError, ValueError):
             raise UserError(f"{path}/{name}.npy: missing or truncated; build it again") from None
-        if arrays[name].shape != shape:
+        if mapped[name].shape != shape:
             raise UserError(
-                f"{path}/{name}.npy: shape {arrays[name].shape}, store.json says {shape}"
+                f"{path}/{name}.npy: shape {mapped[name].shape}, store.json says {shape}"
             )
-    return WindowStore(path, meta, read_table(path / "genes.tsv", GENE_COLUMNS), **arrays)
+    return WindowStore(
+        path,
+        meta,
+        read_table(path / "genes.tsv", GENE_COLUMNS),
+        # Plain arrays over the maps: slicing np.memmap itself costs microseconds each time.
+        **{name: np.asarray(array) for name, array in mapped.items()},
+        codes_file=ArrayFile.behind(mapped["codes"]),
+        signals_file=ArrayFile.behind(mapped["signals"]),
+    )
 
 
 # --------------------------------------------------------------------------- building

@@ -16,14 +16,13 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from seq2exp.base_codes import BLACKLIST_BIT
 from seq2exp.errors import UserError
 from seq2exp.reference import match_chromosome, open_fasta, read_blacklist, read_codes
 from seq2exp.tracks import Missing, Track, read_signal
 
 log = logging.getLogger(__name__)
 
-BASE_BITS = 7
-BLACKLIST_BIT = 8
 _PIECE = 1 << 21
 _LARGEST = float(np.finfo(np.float16).max)
 

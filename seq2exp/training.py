@@ -6,8 +6,9 @@ import hashlib
 import json
 import logging
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,23 +19,24 @@ import torch
 from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from torch.utils.data import DataLoader
 
 from seq2exp import __version__
-from seq2exp.batching import ShuffledBatches
+from seq2exp.batching import ShuffledBatches, consecutive_batches
 from seq2exp.checkpoints import save_checkpoint
 from seq2exp.config import TrainingConfig
 from seq2exp.errors import UserError
 from seq2exp.folds import overlapping_windows
+from seq2exp.loader import Batches, WindowLoader
 from seq2exp.metrics import accuracy
-from seq2exp.model_config import ModelConfig
+from seq2exp.model_config import ModelConfig, SignalLinearConfig
 from seq2exp.models import ExpressionModel, InputShape, build_model
 from seq2exp.models.interface import ExpressionHead
 from seq2exp.models.signal_linear import SignalLinear
+from seq2exp.packing import unpack
 from seq2exp.schemas import HISTORY_COLUMNS, PROMOTER_ACTIVITY, read_table, whole_file, write_table
 from seq2exp.store import WindowStore, open_store
 from seq2exp.training_task import ExpressionTask, History, ProgressLines, ResumeCheckpoint
-from seq2exp.windows import Batch, WindowDataset, collate, split_rows, unpack
+from seq2exp.windows import WindowDataset, split_rows
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +98,8 @@ def train(
     store = open_store(store_dir)
     if store.feature_names == (PROMOTER_ACTIVITY,):
         log.warning("no mRNA features: promoter activity is the only gene feature")
-    splits = open_splits(store_dir, store, folds_table, run, model)
+    jitter = 0 if isinstance(model, SignalLinearConfig) else training.augment.jitter
+    splits = open_splits(store_dir, store, folds_table, run, model, jitter=jitter)
     shape = InputShape(
         model.window_length or store.window_length,
         store.promoter_length,
@@ -105,7 +108,8 @@ def train(
     with isolated_randomness(run.seed):
         network = build_model(model, shape)
         if isinstance(network, SignalLinear):
-            network.fit(batches([splits.train, splits.valid], store.contact_bin))
+            windows = chain(in_order(splits.train, training), in_order(splits.valid, training))
+            network.fit(unpack(packed, contact_bin=store.contact_bin) for packed in windows)
             fitted = Fitted(steps=0, best_step=0, history=[], seconds=0.0)
         else:
             folder = work_dir / run_hash(store_dir, splits, run, model, training)
@@ -138,9 +142,17 @@ def train(
 
 
 def open_splits(
-    store_dir: Path, store: WindowStore, folds_table: Path, run: Run, model: ModelConfig
+    store_dir: Path,
+    store: WindowStore,
+    folds_table: Path,
+    run: Run,
+    model: ModelConfig,
+    *,
+    jitter: int = 0,
 ) -> Splits:
     """Datasets of the fold's genes that have a label for the assay.
+
+    Training windows reach ``jitter`` bp further on both sides.
 
     Raises
     ------
@@ -148,6 +160,7 @@ def open_splits(
         If a split has no labelled gene.
     """
     folds = read_table(folds_table)
+    length = model.window_length or store.window_length
     datasets = []
     for split in Splits._fields:
         rows = split_rows(store, folds, run.fold, split, run.assay)
@@ -156,9 +169,9 @@ def open_splits(
                 f"fold {run.fold}: no gene of {store_dir} with a {run.assay} label is in {split}; "
                 "change folds or check the labels"
             )
-        datasets.append(WindowDataset(store_dir, rows, run.assay, model.window_length))
-    length = model.window_length or store.window_length
-    overlaps = overlapping_windows(store.genes, folds, run.fold, length)
+        read_length = length + 2 * jitter if split == "train" else length
+        datasets.append(WindowDataset(store_dir, rows, run.assay, read_length))
+    overlaps = overlapping_windows(store.genes, folds, run.fold, length + jitter)
     if overlaps:
         log.warning(
             "%d validation or test windows share bases with a training window; keep more distance "
@@ -198,16 +211,14 @@ def run_hash(
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def loader(dataset: WindowDataset, training: TrainingConfig, **how: Any) -> DataLoader:
-    """Batches of packed windows, read ahead by ``training.workers`` processes."""
-    return DataLoader(
-        dataset,
-        collate_fn=collate,
-        num_workers=training.workers,
-        persistent_workers=training.workers > 0,
-        pin_memory=torch.cuda.is_available(),
-        **how,
-    )
+def loader(dataset: WindowDataset, batches: Batches, training: TrainingConfig) -> WindowLoader:
+    """Batches of packed windows, read ahead by ``training.workers`` threads."""
+    return WindowLoader(dataset, batches, workers=training.workers, pinned=uses_cuda(training))
+
+
+def in_order(dataset: WindowDataset, training: TrainingConfig) -> WindowLoader:
+    """Load all windows of a dataset once."""
+    return loader(dataset, consecutive_batches(len(dataset), training.batch_size), training)
 
 
 def fit(
@@ -256,8 +267,8 @@ def fit(
     with quiet_lightning():
         trainer.fit(
             task,
-            loader(splits.train, training, batch_sampler=order),
-            loader(splits.valid, training, batch_size=training.batch_size),
+            loader(splits.train, order, training),
+            in_order(splits.valid, training),
             ckpt_path=resume if first_step else None,
             weights_only=True,
         )
@@ -307,12 +318,16 @@ def standardise_label(network: ExpressionModel, train_set: WindowDataset) -> flo
     return scale
 
 
+def uses_cuda(training: TrainingConfig) -> bool:
+    """Whether the network runs on an NVIDIA GPU."""
+    return training.accelerator != "cpu" and torch.cuda.is_available()
+
+
 def precision(training: TrainingConfig) -> Any:
     """Lightning's name of the arithmetic; auto is bf16 on a GPU and float32 on a CPU."""
-    on_gpu = training.accelerator != "cpu" and torch.cuda.is_available()
     chosen = training.precision
     if chosen == "auto":
-        chosen = "bf16" if on_gpu else "float32"
+        chosen = "bf16" if uses_cuda(training) else "float32"
     return {"bf16": "bf16-mixed", "float32": "32-true"}[chosen]
 
 
@@ -325,7 +340,6 @@ def quiet_lightning() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             for message in (
-                ".*does not have many workers.*",  # small runs read windows in the main process
                 ".*your dataloader is not resumable.*",  # ours is: see seq2exp.batching
                 ".*directory .* exists and is not empty.*",  # a resumed run
                 ".*srun. command is available.*",  # jobs are started by Snakemake
@@ -337,23 +351,15 @@ def quiet_lightning() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def batches(datasets: Iterable[WindowDataset], contact_bin: int) -> Iterator[Batch]:
-    """All windows of some datasets, in order."""
-    for dataset in datasets:
-        for packed in DataLoader(dataset, batch_size=8, collate_fn=collate):
-            yield unpack(packed, contact_bin=contact_bin)
-
-
 @torch.no_grad()
 def measure(
     network: ExpressionModel, dataset: WindowDataset, training: TrainingConfig, contact_bin: int
 ) -> dict[str, float | None]:
     """Accuracy and mask ratio over a whole split, in float32."""
-    on_gpu = training.accelerator != "cpu" and torch.cuda.is_available()
-    device = torch.device("cuda" if on_gpu else "cpu")
+    device = torch.device("cuda" if uses_cuda(training) else "cpu")
     network.to(device).eval()
     labels, predictions, ratios = [], [], []
-    for packed in loader(dataset, training, batch_size=training.batch_size):
+    for packed in in_order(dataset, training):
         batch = unpack(packed.to(device), contact_bin=contact_bin)
         output = network(batch)
         labels.append(batch.label)

@@ -15,14 +15,17 @@ from torch import Tensor
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
-from seq2exp.config import TrainingConfig
+from seq2exp.augment import apply_views, draw_views
+from seq2exp.config import AugmentConfig, TrainingConfig
 from seq2exp.metrics import accuracy
 from seq2exp.models.interface import ExpressionModel
+from seq2exp.packing import PackedBatch, unpack
 from seq2exp.recipe import expression_loss, learning_rate
-from seq2exp.windows import PackedBatch, unpack
 
 log = logging.getLogger(__name__)
 progress_log = logging.getLogger("seq2exp.progress")
+
+TRAIN_METRICS = ("train_loss", "train_kl")
 
 
 class ExpressionTask(L.LightningModule):
@@ -39,7 +42,7 @@ class ExpressionTask(L.LightningModule):
     label_scale
         Standard deviation by which the loss divides labels; 1 where they are not standardised.
     seed
-        Masks of step s are drawn from (seed, s), so that a resumed run draws the same ones.
+        Masks and views of step s are drawn from (seed, s), so that a resumed run draws the same.
     contact_bin
         bp per Hi-C bin of the window store.
     """
@@ -64,7 +67,7 @@ class ExpressionTask(L.LightningModule):
         torch.manual_seed(
             np.random.SeedSequence([self.seed, self.global_step]).generate_state(1)[0]
         )
-        batch = unpack(packed, contact_bin=self.contact_bin)
+        batch = unpack(self.augmented(packed), contact_bin=self.contact_bin)
         output = self.model(batch)
         loss = expression_loss(
             output, batch.label, kl_weight=self.kl_weight, label_scale=self.label_scale
@@ -74,6 +77,14 @@ class ExpressionTask(L.LightningModule):
             batch_size=len(batch.label),
         )
         return loss.total
+
+    def augmented(self, packed: PackedBatch) -> PackedBatch:
+        """Windows as this step sees them."""
+        augment = self.training_config.augment
+        if augment == AugmentConfig():
+            return packed
+        views = draw_views(len(packed.label), augment, seed=self.seed, step=self.global_step)
+        return apply_views(packed, views, augment, contact_bin=self.contact_bin)
 
     def validation_step(self, packed: PackedBatch, batch_idx: int) -> None:
         batch = unpack(packed, contact_bin=self.contact_bin)
@@ -127,7 +138,7 @@ class History(Callback):
     def __init__(self, training: TrainingConfig) -> None:
         self.training = training
         self.rows: list[dict[str, float]] = []
-        self._sums = {"train_loss": 0.0, "train_kl": 0.0, "batches": 0.0}
+        self._steps: dict[str, list[Tensor | float]] = {name: [] for name in TRAIN_METRICS}
         self._seconds, self._since = 0.0, time.monotonic()
 
     def seconds(self) -> float:
@@ -140,25 +151,23 @@ class History(Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object
     ) -> None:
-        metrics = trainer.callback_metrics
-        for name in ("train_loss", "train_kl"):
-            self._sums[name] += float(metrics[name])
-        self._sums["batches"] += 1
+        for name, values in self._steps.items():
+            values.append(trainer.callback_metrics[name])  # a number here would wait for the GPU
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        batches = self._sums["batches"] or float("nan")
+        means = {name: float(np.mean(_numbers(values))) for name, values in self._steps.items()}
         self.rows.append(
             {
                 "step": trainer.global_step,
                 "learning_rate": learning_rate(trainer.global_step, self.training),
-                "train_loss": self._sums["train_loss"] / batches,
-                "train_kl": self._sums["train_kl"] / batches,
+                **means,
                 **{name: value for name, value in metrics.items() if name.startswith("valid_")},
                 "seconds": self.seconds(),
             }
         )
-        self._sums = dict.fromkeys(self._sums, 0.0)
+        for values in self._steps.values():
+            values.clear()
         progress_log.info(
             "step %d: validation MSE %.4f, Pearson %.3f",
             trainer.global_step,
@@ -167,11 +176,17 @@ class History(Callback):
         )
 
     def state_dict(self) -> dict[str, Any]:
-        return {"rows": self.rows, "sums": self._sums, "seconds": self.seconds()}
+        steps = {name: _numbers(values) for name, values in self._steps.items()}
+        return {"rows": self.rows, "steps": steps, "seconds": self.seconds()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.rows, self._sums = list(state_dict["rows"]), dict(state_dict["sums"])
+        self.rows = list(state_dict["rows"])
+        self._steps = {name: list(values) for name, values in state_dict["steps"].items()}
         self._seconds = state_dict["seconds"]
+
+
+def _numbers(values: list[Tensor | float]) -> list[float]:
+    return [float(value) for value in values]
 
 
 class ResumeCheckpoint(Checkpoint):

@@ -1,4 +1,4 @@
-"""TSS windows for torch: packed as they lie in the store, expanded on the device.
+"""TSS windows of a store, read as packed batches.
 
 Axes: B batch, L window length (bp), K contact bins, F gene features.
 """
@@ -7,65 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 import torch
-from torch.utils.data import Dataset, default_collate
 
 from seq2exp.errors import UserError
-from seq2exp.reference import OUTSIDE_CODE
+from seq2exp.packing import PackedBatch
 from seq2exp.schemas import SPLITS, fold_column
 from seq2exp.store import WindowStore, open_store
-from seq2exp.store_bases import BASE_BITS, BLACKLIST_BIT
 
 
-class PackedBatch(NamedTuple):
-    """Windows as stored: about 5 bytes a base. Without the axis B where it is one item."""
-
-    codes: torch.Tensor
-    """uint8 (B, L): bits 0-2 the base, bit 3 the blacklist (see ``WindowStore.codes``)."""
-    signals: torch.Tensor
-    """float16 (B, L, 2): H3K27ac, DNase."""
-    contacts: torch.Tensor
-    """float32 (B, K): log10(1 + contact) per bin."""
-    contact_phase: torch.Tensor
-    """int64 (B,): bases between the first bin's start and the window's start."""
-    gene_features: torch.Tensor
-    """float32 (B, F)."""
-    label: torch.Tensor
-    """float32 (B,)."""
-    index: torch.Tensor  # type: ignore[assignment]
-    """int64 (B,): rows of the store's genes."""
-
-    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Self:
-        """Move all tensors to a device."""
-        return type(self)(*(part.to(device, non_blocking=non_blocking) for part in self))
-
-
-class Batch(NamedTuple):
-    """Windows as models read them."""
-
-    sequence: torch.Tensor
-    """float32 (B, L, 4): one-hot A, C, G, T; N and bases off the chromosome are zeros."""
-    signals: torch.Tensor
-    """float32 (B, L, 3): H3K27ac, DNase (raw), log10(1 + contact with the TSS)."""
-    gene_features: torch.Tensor
-    """float32 (B, F)."""
-    blacklist: torch.Tensor
-    """bool (B, L)."""
-    label: torch.Tensor
-    """float32 (B,)."""
-    index: torch.Tensor  # type: ignore[assignment]
-    """int64 (B,): rows of the store's genes."""
-
-    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Self:
-        """Move all tensors to a device."""
-        return type(self)(*(part.to(device, non_blocking=non_blocking) for part in self))
-
-
-class WindowDataset(Dataset[PackedBatch]):
+class WindowDataset:
     """Windows of some genes of a store with their labels, in the order given.
 
     Parameters
@@ -93,14 +46,18 @@ class WindowDataset(Dataset[PackedBatch]):
     def __len__(self) -> int:
         return len(self.gene_rows)
 
-    def __getitem__(self, item: int) -> PackedBatch:
-        row = int(self.gene_rows[item])
-        return _read(self.store, row, self.window_length, float(self.labels[item]))
+    def read(self, items: Sequence[int], *, pinned: bool = False) -> PackedBatch:
+        """Read a batch of windows, given by their places in the dataset; safe in any thread.
 
-
-def collate(items: Sequence[PackedBatch]) -> PackedBatch:
-    """Stack items into a batch (in a worker straight into shared memory)."""
-    return default_collate(list(items))
+        Parameters
+        ----------
+        items
+            (B,), each below ``len(self)``.
+        pinned
+            Into memory from which a GPU can read while the program goes on.
+        """
+        rows = self.gene_rows[items]
+        return _read(self.store, rows, self.window_length, self.labels[items], pinned=pinned)
 
 
 def read_window(store: WindowStore, row: int, window_length: int | None = None) -> PackedBatch:
@@ -115,23 +72,31 @@ def read_window(store: WindowStore, row: int, window_length: int | None = None) 
     window_length
         Centre crop in bp; the stored length if None.
     """
-    return collate([_read(store, row, window_length or store.window_length, float("nan"))])
+    length = window_length or store.window_length
+    return _read(store, np.array([row]), length, np.array([np.nan], dtype=np.float32))
 
 
-def _read(store: WindowStore, row: int, length: int, label: float) -> PackedBatch:
+def _read(
+    store: WindowStore, rows: np.ndarray, length: int, labels: np.ndarray, *, pinned: bool = False
+) -> PackedBatch:
+    """Windows of genes; codes and signals, nearly all of the bytes, are copied once."""
     crop = _crop(store, length)
-    start = int(store.offsets[row]) + crop
-    stored = slice(start, start + length)
-    return PackedBatch(
-        codes=torch.from_numpy(store.codes[stored].copy()),
-        signals=torch.from_numpy(store.signals[stored].copy()),
-        contacts=torch.from_numpy(store.contacts[row].copy()),
+    codes = torch.empty(len(rows), length, dtype=torch.uint8, pin_memory=pinned)
+    signals = torch.empty(len(rows), length, 2, dtype=torch.float16, pin_memory=pinned)
+    starts = store.offsets[rows] + crop
+    store.codes_file.read_into(codes.numpy(), starts)
+    store.signals_file.read_into(signals.numpy(), starts)
+    batch = PackedBatch(
+        codes=codes,
+        signals=signals,
+        contacts=torch.from_numpy(store.contacts[rows]),
         # Bins stay as they are stored: the crop only begins further inside them.
-        contact_phase=torch.tensor(int(store.contact_phases[row]) + crop),
-        gene_features=torch.from_numpy(store.features[row].copy()),
-        label=torch.tensor(label, dtype=torch.float32),
-        index=torch.tensor(row),
+        contact_phase=torch.from_numpy(store.contact_phases[rows] + crop),
+        gene_features=torch.from_numpy(store.features[rows]),
+        label=torch.from_numpy(labels),
+        index=torch.from_numpy(rows),
     )
+    return batch.pin_memory() if pinned else batch
 
 
 def _crop(store: WindowStore, length: int) -> int:
@@ -142,35 +107,6 @@ def _crop(store: WindowStore, length: int) -> int:
             f"the windows in {store.path}"
         )
     return (store.window_length - length) // 2
-
-
-def unpack(packed: PackedBatch, *, contact_bin: int) -> Batch:
-    """Expand windows on the device where they are; exact, without rounding.
-
-    Parameters
-    ----------
-    packed
-        A batch (B, ...).
-    contact_bin
-        bp per contact bin of the store.
-    """
-    base = (packed.codes & BASE_BITS).int()  # (B, L)
-    onehot = torch.eye(BASE_BITS + 1, 4, device=base.device)
-    sequence = torch.nn.functional.embedding(base, onehot)  # (B, L, 4)
-    phase = packed.contact_phase.int().unsqueeze(-1)
-    position = torch.arange(base.shape[1], dtype=torch.int32, device=base.device)
-    bins = torch.div(position + phase, contact_bin, rounding_mode="trunc")  # (B, L)
-    contact = packed.contacts.gather(1, bins.long())  # (B, L)
-    # A bin at the end of a chromosome covers bases that are not there.
-    contact = contact.masked_fill(base == OUTSIDE_CODE, 0.0)
-    return Batch(
-        sequence=sequence,
-        signals=torch.cat([packed.signals.to(torch.float32), contact.unsqueeze(-1)], dim=-1),
-        gene_features=packed.gene_features,
-        blacklist=(packed.codes & BLACKLIST_BIT) != 0,
-        label=packed.label,
-        index=packed.index,
-    )
 
 
 def split_rows(

@@ -20,6 +20,7 @@ from seq2exp.store import build_store, open_store
 
 SIZES = {"chr1": 12_000, "chr2": 8_000, "chr3": 5_100}
 CONTACT_BIN = 500
+FIRST_BIN = {"chr1": 0, "chr2": 24, "chr3": 40}
 
 # gene, chromosome, TSS, strand: windows of 2,000 bp over both ends of chr1, two genes on one TSS,
 # overlapping and touching windows, one alone.
@@ -124,6 +125,28 @@ def toy(tmp_path_factory) -> Toy:
     genes.to_csv(folder / "genes.tsv", sep="\t", index=False)
     (folder / "rna.tsv").write_text("gene_id\trpkm\nG1.4\t-1.5\nG4\t2.25\nG7\t\nOTHER\t1\n")
     return Toy(folder, sequence, signals, counts)
+
+
+def slow_window(toy, chrom, tss, length, shift=0):
+    """One-hot (L, 4), signals (L, 3) and blacklist (L,), base by base; centre at tss + shift."""
+    onehot, signals = np.zeros((length, 4)), np.zeros((length, 3))
+    black = np.zeros(length, bool)
+    regions = {"chr1": [*range(250, 260), *range(11_990, 12_000)], "chr2": [*range(10)]}
+    tss_bin = FIRST_BIN[chrom] + tss // CONTACT_BIN
+    for i in range(length):
+        position = tss + shift - length // 2 + i
+        if not 0 <= position < SIZES[chrom]:
+            continue
+        base = toy.sequence[chrom][position].upper()
+        if base != "N":
+            onehot[i, "ACGT".index(base)] = 1
+        for column, name in enumerate(("h3k27ac", "dnase")):
+            value = toy.signals[name][chrom][position]
+            signals[i, column] = 0 if np.isnan(value) else np.float16(value)
+        contact = toy.contacts[FIRST_BIN[chrom] + position // CONTACT_BIN, tss_bin]
+        signals[i, 2] = np.float32(np.log10(1 + contact))
+        black[i] = position in regions.get(chrom, ())
+    return onehot, signals, black
 
 
 @pytest.fixture(scope="session")

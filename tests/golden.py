@@ -20,8 +20,8 @@ import torch
 from seq2exp.model_config import CaduceusConfig, CaduceusSignalsConfig, Seq2ExpSoftConfig
 from seq2exp.models import ExpressionModel, InputShape, Output, build_model
 from seq2exp.models.released_names import convert_weights, our_name
+from seq2exp.packing import Batch
 from seq2exp.recipe import expression_loss
-from seq2exp.windows import Batch
 
 OUTPUT_TOLERANCE = 1e-4
 GRADIENT_TOLERANCE = 1e-3

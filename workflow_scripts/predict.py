@@ -14,5 +14,6 @@ with job(snakemake):
         out_masks=Path(masks) if masks else None,
         mask_splits=snakemake.params.mask_splits,
         batch_size=snakemake.params.batch_size,
+        workers=snakemake.resources.workers,
         device=snakemake.params.device,
     )

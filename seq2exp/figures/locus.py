@@ -16,11 +16,12 @@ from scipy.ndimage import maximum_filter1d
 from seq2exp.errors import UserError
 from seq2exp.figures.style import BLACK, COLOURS, GREY, LIGHT, NAMES, new_figure, save, styled
 from seq2exp.masks import MaskStore, open_masks
+from seq2exp.packing import unpack
 from seq2exp.planted import planted_elements
 from seq2exp.regions import constant_runs, read_elements
 from seq2exp.schemas import PREDICTION_COLUMNS, read_table
 from seq2exp.store import WindowStore, open_store
-from seq2exp.windows import read_window, unpack
+from seq2exp.windows import read_window
 
 POINTS = 1_000  # values drawn across a window; longer windows are averaged in bins
 

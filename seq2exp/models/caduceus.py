@@ -20,7 +20,7 @@ from seq2exp.models.interface import (
     network_signals,
     zero_biases,
 )
-from seq2exp.windows import Batch
+from seq2exp.packing import Batch
 
 
 class Caduceus(ExpressionModel):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from seq2exp.windows import Batch
+from seq2exp.packing import Batch
 
 
 class Output(NamedTuple):

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from seq2exp.model_config import SignalLinearConfig
 from seq2exp.models.interface import ExpressionModel, InputShape, Output
-from seq2exp.windows import Batch
+from seq2exp.packing import Batch
 
 
 class SignalLinear(ExpressionModel):

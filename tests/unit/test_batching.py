@@ -1,6 +1,6 @@
 from itertools import chain
 
-from seq2exp.batching import ShuffledBatches
+from seq2exp.batching import ShuffledBatches, consecutive_batches
 
 
 def test_each_epoch_is_a_permutation():
@@ -27,3 +27,8 @@ def test_seed_decides_the_order():
     assert list(ShuffledBatches(20, 4, steps=5, seed=1)) != list(
         ShuffledBatches(20, 4, steps=5, seed=2)
     )
+
+
+def test_consecutive_batches_cover_all_windows_once():
+    assert [list(b) for b in consecutive_batches(7, 3)] == [[0, 1, 2], [3, 4, 5], [6]]
+    assert [list(b) for b in consecutive_batches(6, 3)] == [[0, 1, 2], [3, 4, 5]]

@@ -44,6 +44,7 @@ def test_defaults_are_the_papers():
     assert (recipe.learning_rate, recipe.betas, recipe.weight_decay) == (5e-4, (0.9, 0.95), 1e-6)
     assert (recipe.steps, recipe.batch_size, recipe.warmup_steps) == (50_000, 8, 5_000)
     assert (recipe.warmup_from, recipe.final_learning_rate) == (1e-5, 1e-4)
+    assert (recipe.augment.reverse_complement, recipe.augment.jitter) == (False, 0)
     assert config.seeds == (2, 22, 222, 2222, 22222)
     assert config.folds.run == (11,)
 
@@ -82,6 +83,27 @@ def test_sources_are_named_by_their_key():
         ("regions.threshold", -0.1, r"regions\.threshold: -0\.1 should be greater than or equal"),
         ("training.steps", "many", r"training\.steps: 'many' should be a valid integer"),
         ("training.warmup_steps", 50_000, "must be below steps 50000"),
+        (
+            "training.augment.jitter",
+            500,
+            r"training\.augment\.jitter 500: models\.seq2exp_soft\.window_length 200000 \+ 2 x 500 is "
+            r"more than the stored window\.length 200000; set window\.length to 201000 and "
+            r"models\.seq2exp_soft\.window_length to 200000, or lower jitter",
+        ),
+        ("training.augment.jitter", 1_000, "moves the TSS out of the promoter; keep it below 1000"),
+        ("training.augment.jitter", -1, r"training\.augment\.jitter: -1 should be greater than"),
+        (
+            "training.augment.jitter",
+            2.5,
+            r"training\.augment\.jitter: 2\.5 should be a valid integer",
+        ),
+        (
+            "training.augment.reverse_complement",
+            "perhaps",
+            r"complement: 'perhaps' should be a valid",
+        ),
+        ("training.augment", {"jiter": 1}, r"jiter: unknown key \(did you mean 'jitter'\?\)"),
+        ("training.augment", True, r"training\.augment: True should be a valid dictionary"),
         ("folds.run", [13], r"folds: run: no fold 13"),
         ("folds.scheme", "explicit", "sets goes with scheme: explicit"),
         ("assays", ["RNA"], r"cell_lines\.A\.expression has no RNA"),
@@ -104,6 +126,20 @@ def test_bad_values_are_one_line(key, value, message):
     text = str(caught.value)
     assert text.startswith("my.yaml: ")
     assert "\n" not in text
+
+
+def test_jitter_with_room_in_the_stored_window():
+    raw = changed("training.augment", {"jitter": 500, "reverse_complement": True})
+    raw |= {"window": {"length": 201_000}}
+    raw["models"] |= {"seq2exp_soft": {"window_length": 200_000}}
+    config = parse_config(raw)
+    assert (config.training.augment.jitter, config.training.augment.reverse_complement) == (
+        500,
+        True,
+    )
+    # Least squares takes no steps, and so no views: it may use all of the window.
+    del raw["models"]["seq2exp_soft"], raw["window"]
+    assert parse_config(raw).training.augment.jitter == 500
 
 
 def test_missing_key_is_named():

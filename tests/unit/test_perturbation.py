@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from seq2exp.errors import UserError
 from seq2exp.model_config import Seq2ExpSoftConfig, SignalLinearConfig
 from seq2exp.models import ExpressionModel, InputShape, Output, build_model
 from seq2exp.perturbation import effects_of, shuffle_effects
+from seq2exp.store import open_store
 
 LENGTH = 2_000
 SHAPE = InputShape(window_length=LENGTH, promoter_length=200, n_gene_features=1)
@@ -42,24 +45,26 @@ SOME = elements(
 )
 
 
-def with_sequence(store, gene_id, start, sequence):
+def with_sequence(store, folder, gene_id, start, sequence):
     """The store with a stretch of one gene's window, from window base ``start``, written anew."""
-    codes = store.codes.copy()
+    shutil.copytree(store.path, folder)
+    codes = np.load(folder / "codes.npy", mmap_mode="r+")
     row = store.genes["gene_id"].tolist().index(gene_id)
     offset = store.offsets[row] + start
     codes[offset : offset + len(sequence)] = ["ACGT".index(base) for base in sequence]
-    return type(store)(store.path, store.meta, store.genes, codes, store.signals, store.contacts)
+    codes.flush()
+    return open_store(folder)
 
 
 def test_composition_alone_has_no_effect(toy_store):
     np.testing.assert_array_equal(effects_of(trained(Counting(0)), toy_store, SOME, **HOW), 0)
 
 
-def test_order_has_the_effect_that_combinatorics_says(toy_store):
+def test_order_has_the_effect_that_combinatorics_says(toy_store, tmp_path):
     # n/2 times CG, between A's that no edge pair forms: n/2 pairs before the shuffle. After it
     # each of the n - 1 neighbouring places holds CG with chance (n/2)^2 / (n (n-1)): n/4 pairs.
     n = 40
-    store = with_sequence(toy_store, "G7", 500, "A" + "CG" * (n // 2) + "A")
+    store = with_sequence(toy_store, tmp_path / "s", "G7", 500, "A" + "CG" * (n // 2) + "A")
     element = elements(("G7", "chr2", 3_501, 3_501 + n))
     effect = effects_of(
         *(trained(Counting(2)), store, element), n_shuffles=1_000, seed=1, batch_size=16

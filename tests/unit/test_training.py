@@ -11,7 +11,7 @@ import torch
 
 from seq2exp.annotation import prepare_genes
 from seq2exp.checkpoints import load_checkpoint
-from seq2exp.config import PowerLaw, TrainingConfig, WindowConfig
+from seq2exp.config import AugmentConfig, PowerLaw, TrainingConfig, WindowConfig
 from seq2exp.errors import UserError
 from seq2exp.expression import LabelInputs
 from seq2exp.masks import open_masks
@@ -20,8 +20,9 @@ from seq2exp.prediction import predict
 from seq2exp.reference import prepare_genome
 from seq2exp.simulate import Settings, simulate
 from seq2exp.store import build_store
-from seq2exp.training import Run, train
+from seq2exp.training import Run, Splits, run_hash, train
 from seq2exp.training_task import ExpressionTask
+from seq2exp.windows import WindowDataset
 
 SOFT = Seq2ExpSoftConfig(
     d_model=8, d_state=2, generator_layers=1, predictor_layers=1, signal_transform="log1p"
@@ -90,6 +91,12 @@ def run_training(data: Path, out: Path, model=SOFT, recipe=RECIPE, seed=2) -> di
     return json.loads((out / "metrics.json").read_text())
 
 
+AUGMENTED = RECIPE.model_copy(
+    update={"augment": AugmentConfig(reverse_complement=True, jitter=50), "workers": 2}
+)
+NARROW = SOFT.model_copy(update={"window_length": 900})
+
+
 @pytest.fixture(scope="module")
 def undisturbed(data, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("undisturbed")
@@ -108,15 +115,25 @@ def interrupt_at(monkeypatch, step: int) -> None:
     monkeypatch.setattr(ExpressionTask, "training_step", failing)
 
 
-@pytest.mark.parametrize("steps", [(1,), (3,), (5,), (9,), (11,), (4, 8)], ids=str)
-def test_interrupted_training_ends_like_an_undisturbed_one(
-    data, undisturbed, tmp_path, monkeypatch, caplog, steps
-):
+def interrupted(monkeypatch, data, out, steps, **how) -> None:
     for step in steps:
         with monkeypatch.context() as patch:
             interrupt_at(patch, step)
             with pytest.raises(OSError, match="node died"):
-                run_training(data, tmp_path)
+                run_training(data, out, **how)
+
+
+def assert_same_weights(one, other) -> None:
+    ours, theirs = (load_checkpoint(out / "model.ckpt").model.state_dict() for out in (one, other))
+    for name, value in theirs.items():
+        torch.testing.assert_close(ours[name], value, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("steps", [(1,), (3,), (5,), (9,), (11,), (4, 8)], ids=str)
+def test_interrupted_training_ends_like_an_undisturbed_one(
+    data, undisturbed, tmp_path, monkeypatch, caplog, steps
+):
+    interrupted(monkeypatch, data, tmp_path, steps)
     with caplog.at_level(logging.INFO, logger="seq2exp.training"):
         metrics = run_training(data, tmp_path)
     # The checkpoint is at the last even step or validation (every third step here).
@@ -127,15 +144,49 @@ def test_interrupted_training_ends_like_an_undisturbed_one(
     assert metrics["best_step"] == expected["best_step"]
     assert metrics["test"] == pytest.approx(expected["test"], abs=1e-9)
     assert metrics["valid"] == pytest.approx(expected["valid"], abs=1e-9)
-    ours = load_checkpoint(tmp_path / "model.ckpt").model.state_dict()
-    theirs = load_checkpoint(undisturbed / "model.ckpt").model.state_dict()
-    for name, value in theirs.items():
-        torch.testing.assert_close(ours[name], value, rtol=0, atol=0)
+    assert_same_weights(tmp_path, undisturbed)
     columns = ["step", "learning_rate", "train_loss", "train_kl", "valid_mse", "valid_pearson"]
     pd.testing.assert_frame_equal(
         pd.read_csv(tmp_path / "history.csv")[columns],
         pd.read_csv(undisturbed / "history.csv")[columns],
     )
+
+
+def test_augmented_training_resumes_to_the_bit_and_is_validated_on_plain_windows(
+    data, tmp_path, monkeypatch
+):
+    how = {"model": NARROW, "recipe": AUGMENTED}
+    metrics = run_training(data, tmp_path / "whole", **how)
+    interrupted(monkeypatch, data, tmp_path / "parts", (5,), **how)
+    run_training(data, tmp_path / "parts", **how)
+    assert_same_weights(tmp_path / "whole", tmp_path / "parts")
+
+    history = pd.read_csv(tmp_path / "whole" / "history.csv")
+    assert metrics["valid"]["mse"] == pytest.approx(history["valid_mse"].min(), rel=1e-5)
+    plain = run_training(data, tmp_path / "plain", model=NARROW)
+    losses = pd.read_csv(tmp_path / "plain" / "history.csv")["train_loss"]
+    assert (losses - history["train_loss"]).abs().min() > 1e-6
+    assert load_checkpoint(tmp_path / "whole" / "model.ckpt").shape.window_length == 900
+    assert plain["parameters"] == metrics["parameters"]
+
+
+def test_work_folder_depends_on_what_decides_the_weights(data):
+    dataset = WindowDataset(data / "store", np.arange(3), "CAGE")
+    splits = Splits(dataset, dataset, dataset)
+
+    def folder(recipe):
+        return run_hash(data / "store", splits, Run("CAGE", 1, 2, "toy"), SOFT, recipe)
+
+    augments = [AugmentConfig(reverse_complement=rc, jitter=j) for rc in (0, 1) for j in (0, 50)]
+    recipes = [RECIPE.model_copy(update={"augment": augment}) for augment in augments]
+    assert len({folder(recipe) for recipe in recipes}) == 4
+    assert folder(recipes[0]) == folder(RECIPE.model_copy(update={"workers": 5}))
+
+
+def test_jitter_needs_room_in_the_store(data, tmp_path):
+    recipe = RECIPE.model_copy(update={"augment": AugmentConfig(jitter=51)})
+    with pytest.raises(UserError, match="window_length 1002 must be even and at most 1000"):
+        run_training(data, tmp_path, model=NARROW, recipe=recipe)
 
 
 def test_artefacts(undisturbed):
@@ -172,6 +223,7 @@ def test_predictions_and_masks(data, undisturbed, tmp_path):
         out_masks=tmp_path / "masks",
         mask_splits=("valid", "test"),
         batch_size=3,
+        workers=2,
     )
     table = pd.read_csv(tmp_path / "predictions.tsv", sep="\t")
     assert table["split"].value_counts().to_dict() == {"train": 20, "valid": 8, "test": 8}

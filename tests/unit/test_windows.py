@@ -1,8 +1,6 @@
 """Windows as models read them, held against a slow reading of the arrays behind the toy files."""
 
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,41 +9,11 @@ import pytest
 import torch
 
 from seq2exp.errors import UserError
+from seq2exp.packing import PackedBatch, unpack
 from seq2exp.store import build_store
-from seq2exp.windows import (
-    PackedBatch,
-    WindowDataset,
-    collate,
-    read_window,
-    split_rows,
-    unpack,
-)
+from seq2exp.windows import WindowDataset, read_window, split_rows
 
-from ..conftest import CONTACT_BIN, GENES, SIZES
-
-FIRST_BIN = {"chr1": 0, "chr2": 24, "chr3": 40}
-
-
-def slow_window(toy, chrom, tss, length):
-    """One-hot (L, 4), signals (L, 3) and blacklist (L,), base by base."""
-    onehot, signals = np.zeros((length, 4)), np.zeros((length, 3))
-    black = np.zeros(length, bool)
-    regions = {"chr1": [*range(250, 260), *range(11_990, 12_000)], "chr2": [*range(10)]}
-    tss_bin = FIRST_BIN[chrom] + tss // CONTACT_BIN
-    for i in range(length):
-        position = tss - length // 2 + i
-        if not 0 <= position < SIZES[chrom]:
-            continue
-        base = toy.sequence[chrom][position].upper()
-        if base != "N":
-            onehot[i, "ACGT".index(base)] = 1
-        for column, name in enumerate(("h3k27ac", "dnase")):
-            value = toy.signals[name][chrom][position]
-            signals[i, column] = 0 if np.isnan(value) else np.float16(value)
-        contact = toy.contacts[FIRST_BIN[chrom] + position // CONTACT_BIN, tss_bin]
-        signals[i, 2] = np.float32(np.log10(1 + contact))
-        black[i] = position in regions.get(chrom, ())
-    return onehot, signals, black
+from ..conftest import CONTACT_BIN, GENES, slow_window
 
 
 @pytest.mark.parametrize("length", [2_000, 1_998, 640, 2])
@@ -68,8 +36,8 @@ def test_crop_equals_a_store_built_at_that_length(toy, toy_store, tmp_path):
     short = WindowDataset(tmp_path / "short", np.arange(len(GENES)), "CAGE")
     cropped = WindowDataset(toy_store.path, np.arange(len(GENES)), "CAGE", 640)
     for row in range(len(GENES)):
-        direct = unpack(collate([short[row]]), contact_bin=CONTACT_BIN)
-        crop = unpack(collate([cropped[row]]), contact_bin=CONTACT_BIN)
+        direct = unpack(short.read([row]), contact_bin=CONTACT_BIN)
+        crop = unpack(cropped.read([row]), contact_bin=CONTACT_BIN)
         for one, other in zip(direct, crop, strict=True):
             torch.testing.assert_close(one, other, rtol=0, atol=0)
 
@@ -117,36 +85,25 @@ def test_unpack_by_hand():
     assert (batch.label.item(), batch.index.item()) == (1.5, 4)
 
 
+def test_a_batch_is_its_windows_one_after_another(toy_store_dir):
+    dataset = WindowDataset(toy_store_dir, np.array([6, 0, 3, 5]), "CAGE", 1_000)
+    assert dataset.labels.shape == (4,)
+    batch = dataset.read([2, 0, 1])
+    assert batch.codes.shape == (3, 1_000)
+    assert batch.index.tolist() == [3, 6, 0]
+    assert batch.label.tolist() == dataset.labels[[2, 0, 1]].tolist()
+    alone = [read_window(dataset.store, row, 1_000) for row in (3, 6, 0)]
+    for name in ("codes", "signals", "contacts", "contact_phase", "gene_features"):
+        together = torch.cat([getattr(window, name) for window in alone])
+        assert torch.equal(getattr(batch, name), together)
+
+
 def test_pickles_read_the_same(toy_store_dir):
     dataset = WindowDataset(toy_store_dir, np.array([6, 0, 3]), "CAGE", 1_000)
-    assert dataset.labels.shape == (3,)
     assert len(pickle.dumps(dataset)) < 5_000
     again = pickle.loads(pickle.dumps(dataset))
-    plain, other = (collate([d[i] for i in range(3)]) for d in (dataset, again))
-    assert plain.codes.shape == (3, 1_000)
-    assert plain.index.tolist() == [6, 0, 3]
+    plain, other = (d.read([0, 1, 2]) for d in (dataset, again))
     assert all(torch.equal(a, b) for a, b in zip(plain, other, strict=True))
-
-
-WORKER = """
-import sys
-import numpy as np, torch
-from torch.utils.data import DataLoader
-from seq2exp.windows import PackedBatch, WindowDataset, collate
-
-assert "hictkpy" not in sys.modules
-dataset = WindowDataset(sys.argv[1], np.array([6, 0, 3]), "CAGE", 1_000)
-(loaded,) = DataLoader(dataset, 3, collate_fn=collate, num_workers=1, timeout=60)
-plain = collate([dataset[i] for i in range(3)])
-assert isinstance(loaded, PackedBatch)
-assert all(torch.equal(a, b) for a, b in zip(plain, loaded, strict=True))
-"""
-
-
-def test_workers_read_the_same(toy_store_dir):
-    # In a process of its own: the Hi-C reader, loaded here to build stores, must never be forked,
-    # and reading windows must not load it.
-    subprocess.run([sys.executable, "-c", WORKER, str(toy_store_dir)], check=True, timeout=120)
 
 
 def test_rows_of_a_split_need_a_label(toy_store):
