@@ -1,6 +1,9 @@
 """The selective scan on GPUs, by kernels in Triton: no compiler and no build step."""
 
-from typing import Any
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import triton
@@ -8,87 +11,98 @@ from torch import Tensor
 
 from seq2exp.scan import triton_kernel as kernels
 
-# To be tuned on the machine. LANES: one warp's, so that a scan needs no shared memory. Two
-# channels a warp fill its registers; the more channels a program has, the fewer atomics.
+if TYPE_CHECKING:
+    from seq2exp.scan import ScanInputs
+
+
+class Tiles(NamedTuple):
+    """How a kernel is cut into programs, each of warps * channels channels."""
+
+    warps: int
+    channels: int
+    """Of a warp: its registers hold two, and with two it waits less for its own results."""
+
+
+# To be tuned on the machine, by benchmarks.scan_tiles. The more channels a program has, the fewer
+# atomic additions the backward pass does.
+FORWARD = Tiles(warps=4, channels=2)
+BACKWARD = Tiles(warps=4, channels=2)
 LANES = 32
-NUM_WARPS = 4
-BLOCK_E = 2 * NUM_WARPS
+"""Of both kernels, and one warp's, so that a scan needs no shared memory."""
 
 LOG2_E = 1.4426950408889634
 
 
-def _launch(x: Tensor) -> tuple[tuple[int, int], dict[str, int], int]:
-    """(grid, block sizes, number of chunks)."""
-    batch, channels, length = x.shape
-    run = kernels.RUN.value
+def _walk(x: Tensor) -> tuple[dict[str, int], int]:
+    """(lanes and positions of a lane's run, number of chunks); the same in both passes."""
+    length = x.shape[-1]
+    run = 16 // max(2, x.element_size())  # what a thread reads at once
     lanes = min(LANES, triton.next_power_of_2(triton.cdiv(length, run)))
-    grid = (triton.cdiv(channels, BLOCK_E), batch)
-    blocks = {"BLOCK_E": BLOCK_E, "LANES": lanes, "num_warps": NUM_WARPS}
-    return grid, blocks, triton.cdiv(length, lanes * run)
+    return {"LANES": lanes, "RUN": run}, triton.cdiv(length, lanes * run)
 
 
-class _Scan(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, reverse: bool, keep: bool, *tensors: Any) -> Tensor:
-        contiguous: list[Any] = [
-            None if tensor is None else tensor.contiguous() for tensor in tensors
-        ]
-        x, _, A, *_, gate = contiguous
-        batch, channels, length = x.shape
-        grid, blocks, chunks = _launch(x)
-        slots = chunks if keep else 2
-        states = torch.empty(batch, slots, channels, A.shape[1], device=x.device)
-        contiguous[2] = A * LOG2_E
-        y = torch.empty_like(x)
-        sizes = (channels, length, A.shape[1], slots)
-        flags = {"GATED": gate is not None, "REVERSE": reverse}
-        with torch.cuda.device_of(x):
-            kernels.forward_kernel[grid](*contiguous, y, states, *sizes, **flags, **blocks)
-        if keep:
-            ctx.reverse = reverse
-            ctx.save_for_backward(states, *contiguous)
-        return y
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
-        states, *inputs = ctx.saved_tensors
-        x, delta, A, B, C, _, _, gate = inputs
-        batch, channels, length = x.shape
-        dx, ddelta = torch.empty_like(x), torch.empty_like(delta)
-        dA, dB, dC = (torch.zeros_like(v, dtype=torch.float32) for v in (A, B, C))
-        dD, dbias = (x.new_empty(batch, channels, dtype=torch.float32) for _ in range(2))
-        dgate = None if gate is None else torch.zeros_like(gate, dtype=torch.float32)
-        gradients = (dx, ddelta, dA, dB, dC, dD, dbias, dgate)
-        carries = torch.empty(batch, 2, channels, A.shape[1], device=x.device)
-        grid, blocks, slots = _launch(x)
-        sizes = (channels, length, A.shape[1], slots)
-        flags = {"GATED": gate is not None, "REVERSE": ctx.reverse}
-        with torch.cuda.device_of(x):
-            kernels.backward_kernel[grid](
-                *inputs, states, dy.contiguous(), *gradients, carries, *sizes, **flags, **blocks
-            )
-        dB, dC = dB.to(B.dtype), dC.to(C.dtype)
-        dgate = None if dgate is None else dgate.to(gate.dtype)
-        return None, None, dx, ddelta, dA, dB, dC, dD.sum(0), dbias.sum(0), dgate
+def _launch(
+    kernel: Any, tiles: Tiles, inputs: ScanInputs, others: list[Any], slots: int, reverse: bool
+) -> None:
+    """Run a kernel on the inputs and the other tensors."""
+    batch, channels, length = inputs.x.shape
+    block = tiles.warps * tiles.channels
+    unit = math.gcd(length, 16)
+    with torch.cuda.device_of(inputs.x):
+        kernel[(triton.cdiv(channels, block), batch)](
+            *inputs,
+            *others,
+            channels,
+            length // unit,
+            inputs.A.shape[1],
+            slots,
+            UNIT=unit,
+            GATED=inputs.gate is not None,
+            REVERSE=reverse,
+            BLOCK_E=block,
+            WARPS=tiles.warps,
+            num_warps=tiles.warps,
+            **_walk(inputs.x)[0],
+        )
 
 
-def triton_scan(
-    x: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor,
-    delta_bias: Tensor,
-    *,
-    reverse: bool = False,
-    gate: Tensor | None = None,
-) -> Tensor:
-    """Mamba-1 selective scan; arguments as in seq2exp.scan.selective_scan.
+def forward(
+    inputs: ScanInputs, *, reverse: bool, keep: bool, start: None = None
+) -> tuple[Tensor, Tensor, None]:
+    """Scan; returns y and, if `keep`, the state before every chunk. No state is carried on.
 
     x, delta, B, C and gate may each be float32, bfloat16 or float16; the state is float32.
     """
-    tensors = (x, delta, A.float(), B, C, D.float(), delta_bias.float(), gate)
-    keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
-    return _Scan.apply(reverse, keep, *tensors)
+    inputs = _as_kernels_read(inputs)
+    batch, channels, _ = inputs.x.shape
+    slots = _walk(inputs.x)[1] if keep else 2
+    states = torch.empty(batch, slots, channels, inputs.A.shape[1], device=inputs.x.device)
+    y = torch.empty_like(inputs.x)
+    _launch(kernels.forward_kernel, FORWARD, inputs, [y, states], slots, reverse)
+    return y, states, None
+
+
+def backward(
+    dy: Tensor, states: Tensor, inputs: ScanInputs, *, reverse: bool, carry: None = None
+) -> tuple[tuple[Tensor | None, ...], None]:
+    """Gradients of the inputs, in their order."""
+    inputs = _as_kernels_read(inputs)
+    x, delta, A, B, C, _, _, gate = inputs
+    batch, channels, _ = x.shape
+    dx, ddelta, dA = torch.empty_like(x), torch.empty_like(delta), torch.zeros_like(A)
+    dBC = x.new_zeros(2, *B.shape, dtype=torch.float32)
+    dD, dbias = x.new_empty(2, batch, channels, dtype=torch.float32)
+    dgate = None if gate is None else torch.zeros_like(gate, dtype=torch.float32)
+    carries = torch.empty(batch, 2, channels, A.shape[1], device=x.device)
+    others = [states, dy.contiguous(), dx, ddelta, dA, dBC, dD, dbias, dgate, carries]
+    _launch(kernels.backward_kernel, BACKWARD, inputs, others, _walk(x)[1], reverse)
+    dB, dC = dBC[0].to(B.dtype), dBC[1].to(C.dtype)
+    dgate = None if gate is None or dgate is None else dgate.to(gate.dtype)
+    return (dx, ddelta, dA, dB, dC, dD.sum(0), dbias.sum(0), dgate), None
+
+
+def _as_kernels_read(inputs: ScanInputs) -> ScanInputs:
+    """Contiguous, parameters in float32, and A as the exponent of 2."""
+    parameters = {name: getattr(inputs, name).float() for name in ("A", "D", "delta_bias")}
+    parameters["A"] = parameters["A"] * LOG2_E
+    return inputs._replace(**parameters).map(Tensor.contiguous)
