@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import triton
@@ -13,23 +14,56 @@ from seq2exp.scan import triton_kernel as kernels
 if TYPE_CHECKING:
     from seq2exp.scan import ScanInputs
 
-# To be tuned on the machine. LANES: one warp's, so that a scan needs no shared memory. Two
-# channels a warp fill its registers; the more channels a program has, the fewer atomics.
+
+class Tiles(NamedTuple):
+    """How a kernel is cut into programs, each of warps * channels channels."""
+
+    warps: int
+    channels: int
+    """Of a warp: its registers hold two, and with two it waits less for its own results."""
+
+
+# To be tuned on the machine, by benchmarks.scan_tiles. The more channels a program has, the fewer
+# atomic additions the backward pass does.
+FORWARD = Tiles(warps=4, channels=2)
+BACKWARD = Tiles(warps=4, channels=2)
 LANES = 32
-NUM_WARPS = 4
-BLOCK_E = 2 * NUM_WARPS
+"""Of both kernels, and one warp's, so that a scan needs no shared memory."""
 
 LOG2_E = 1.4426950408889634
 
 
-def _launch(x: Tensor) -> tuple[tuple[int, int], dict[str, int], int]:
-    """(grid, block sizes, number of chunks)."""
-    batch, channels, length = x.shape
-    run = kernels.RUN.value
+def _walk(x: Tensor) -> tuple[dict[str, int], int]:
+    """(lanes and positions of a lane's run, number of chunks); the same in both passes."""
+    length = x.shape[-1]
+    run = 16 // max(2, x.element_size())  # what a thread reads at once
     lanes = min(LANES, triton.next_power_of_2(triton.cdiv(length, run)))
-    grid = (triton.cdiv(channels, BLOCK_E), batch)
-    blocks = {"BLOCK_E": BLOCK_E, "LANES": lanes, "num_warps": NUM_WARPS}
-    return grid, blocks, triton.cdiv(length, lanes * run)
+    return {"LANES": lanes, "RUN": run}, triton.cdiv(length, lanes * run)
+
+
+def _launch(
+    kernel: Any, tiles: Tiles, inputs: ScanInputs, others: list[Any], slots: int, reverse: bool
+) -> None:
+    """Run a kernel on the inputs and the other tensors."""
+    batch, channels, length = inputs.x.shape
+    block = tiles.warps * tiles.channels
+    unit = math.gcd(length, 16)
+    with torch.cuda.device_of(inputs.x):
+        kernel[(triton.cdiv(channels, block), batch)](
+            *inputs,
+            *others,
+            channels,
+            length // unit,
+            inputs.A.shape[1],
+            slots,
+            UNIT=unit,
+            GATED=inputs.gate is not None,
+            REVERSE=reverse,
+            BLOCK_E=block,
+            WARPS=tiles.warps,
+            num_warps=tiles.warps,
+            **_walk(inputs.x)[0],
+        )
 
 
 def forward(
@@ -40,16 +74,11 @@ def forward(
     x, delta, B, C and gate may each be float32, bfloat16 or float16; the state is float32.
     """
     inputs = _as_kernels_read(inputs)
-    x, A = inputs.x, inputs.A
-    batch, channels, length = x.shape
-    grid, blocks, chunks = _launch(x)
-    slots = chunks if keep else 2
-    states = torch.empty(batch, slots, channels, A.shape[1], device=x.device)
-    y = torch.empty_like(x)
-    sizes = (channels, length, A.shape[1], slots)
-    flags = {"GATED": inputs.gate is not None, "REVERSE": reverse}
-    with torch.cuda.device_of(x):
-        kernels.forward_kernel[grid](*inputs, y, states, *sizes, **flags, **blocks)
+    batch, channels, _ = inputs.x.shape
+    slots = _walk(inputs.x)[1] if keep else 2
+    states = torch.empty(batch, slots, channels, inputs.A.shape[1], device=inputs.x.device)
+    y = torch.empty_like(inputs.x)
+    _launch(kernels.forward_kernel, FORWARD, inputs, [y, states], slots, reverse)
     return y, states, None
 
 
@@ -59,22 +88,16 @@ def backward(
     """Gradients of the inputs, in their order."""
     inputs = _as_kernels_read(inputs)
     x, delta, A, B, C, _, _, gate = inputs
-    batch, channels, length = x.shape
-    dx, ddelta = torch.empty_like(x), torch.empty_like(delta)
-    dA, dB, dC = (torch.zeros_like(v, dtype=torch.float32) for v in (A, B, C))
-    dD, dbias = (x.new_empty(batch, channels, dtype=torch.float32) for _ in range(2))
+    batch, channels, _ = x.shape
+    dx, ddelta, dA = torch.empty_like(x), torch.empty_like(delta), torch.zeros_like(A)
+    dBC = x.new_zeros(2, *B.shape, dtype=torch.float32)
+    dD, dbias = x.new_empty(2, batch, channels, dtype=torch.float32)
     dgate = None if gate is None else torch.zeros_like(gate, dtype=torch.float32)
-    gradients = (dx, ddelta, dA, dB, dC, dD, dbias, dgate)
     carries = torch.empty(batch, 2, channels, A.shape[1], device=x.device)
-    grid, blocks, slots = _launch(x)
-    sizes = (channels, length, A.shape[1], slots)
-    flags = {"GATED": gate is not None, "REVERSE": reverse}
-    with torch.cuda.device_of(x):
-        kernels.backward_kernel[grid](
-            *inputs, states, dy.contiguous(), *gradients, carries, *sizes, **flags, **blocks
-        )
+    others = [states, dy.contiguous(), dx, ddelta, dA, dBC, dD, dbias, dgate, carries]
+    _launch(kernels.backward_kernel, BACKWARD, inputs, others, _walk(x)[1], reverse)
+    dB, dC = dBC[0].to(B.dtype), dBC[1].to(C.dtype)
     dgate = None if gate is None or dgate is None else dgate.to(gate.dtype)
-    dB, dC = dB.to(B.dtype), dC.to(C.dtype)
     return (dx, ddelta, dA, dB, dC, dD.sum(0), dbias.sum(0), dgate), None
 
 
