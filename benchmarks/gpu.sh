@@ -17,7 +17,7 @@ set -uo pipefail
 mkdir -p "$1"
 results=$(cd "$1" && pwd)
 sdists=${2:+$(cd "$2" && pwd)}
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 
 PYTHON=${PYTHON:-python3}
 LIMIT=450 # seconds in all

@@ -33,6 +33,14 @@ LANES = 32
 LOG2_E = 1.4426950408889634
 
 
+def fit(tiles: Tiles, *, batch: int, channels: int, wanted: int) -> Tiles:
+    """Cut finer where the programs would be fewer than wanted, first into warps."""
+    warps, each = tiles
+    while warps * each > 1 and batch * triton.cdiv(channels, warps * each) < wanted:
+        warps, each = (warps // 2, each) if warps > 1 else (1, each // 2)
+    return Tiles(warps, each)
+
+
 def _walk(x: Tensor) -> tuple[dict[str, int], int]:
     """(lanes and positions of a lane's run, number of chunks); the same in both passes."""
     length = x.shape[-1]
@@ -46,6 +54,10 @@ def _launch(
 ) -> None:
     """Run a kernel on the inputs and the other tensors."""
     batch, channels, length = inputs.x.shape
+    if inputs.x.is_cuda:
+        card = torch.cuda.get_device_properties(inputs.x.device)
+        wanted = card.multi_processor_count
+        tiles = fit(tiles, batch=batch, channels=channels, wanted=wanted)
     block = tiles.warps * tiles.channels
     unit = math.gcd(length, 16)
     with torch.cuda.device_of(inputs.x):

@@ -55,7 +55,7 @@ def kernels(half: str) -> Iterator[tuple[str, Any, int, dict[str, Any]]]:
                 blocks = {"BLOCK_E": tiles.warps * tiles.channels, "WARPS": tiles.warps}
                 kernel = getattr(triton_kernel, f"{name}_kernel")
                 constants = {"UNIT": 16, **flags, **blocks, **missing}
-                yield f"scan {name} {leftward=} {gated=}", kernel, tiles.warps, constants
+                yield f"scan {leftward=} {gated=} {name}", kernel, tiles.warps, constants
         blocks = {"ROWS": 1, "LANES": fused.CONV_LANES, "RUN": run, "UNIT": 16}
         for name in ("forward", "backward"):
             kernel = getattr(triton_conv, f"{name}_kernel")
@@ -74,9 +74,9 @@ def main() -> None:
     prefix = sys.argv[1] if len(sys.argv) > 1 else ""
     for half in ("bf16", "fp32"):
         for name, kernel, warps, constants in kernels(half):
-            if name.startswith(prefix):
+            if f"{half} {name}".startswith(prefix):
                 binary = compile_kernel(kernel, warps, half, **constants)
-                print(f"{name} {half}: {binary.metadata.shared}")
+                print(f"{half} {name}: {binary.metadata.shared}")
 
 
 if __name__ == "__main__":

@@ -127,7 +127,7 @@ def cases(count: int = 36) -> Iterator[Case]:
 
 
 def full_cases() -> Iterator[Case]:
-    """The size of use, on a GPU."""
+    """The size of use, and one beyond 2^31 numbers, on a GPU."""
     from seq2exp.fused import triton
 
     batch, channels, length = shape = (8, 256, 200_000)
@@ -139,3 +139,31 @@ def full_cases() -> Iterator[Case]:
     yield Case("gate_silu", f"{shape}", BF16, run)
     run = partial(add_rms_norm, triton.add_rms_norm, batch, length, channels // 2, True, BF16)
     yield Case("add_rms_norm", f"{(batch, length, channels // 2)}, added", BF16, run)
+    for leftward in (False, True):
+        run = partial(last_channels_agree, triton, (44, channels, length), leftward)
+        yield Case("conv_silu, gate_silu, last channels", f"{(44, channels, length)}", BF16, run)
+
+
+def last_channels_agree(module: Any, shape: tuple[int, int, int], leftward: bool) -> list[Error]:
+    """Errors of the last channels of the last sequence: the gate of a convolution."""
+    weight, bias = normal(1, shape[1], 4), normal(2, shape[1])
+    x = normal(0, *shape, dtype=BF16)
+    dout = normal(3, *shape, dtype=BF16)
+
+    def run(functions: Any, x: Tensor, dout: Tensor, *parameters: Tensor) -> dict[str, Tensor]:
+        x = x.detach().requires_grad_()
+        out = functions.gate_silu(functions.conv_silu(x, *parameters, leftward=leftward), x)
+        (dx,) = torch.autograd.grad(out, x, dout)
+        return {"out": out.detach()[-1:, -2:].clone(), "dx": dx[-1:, -2:].clone()}
+
+    found = run(module, x, dout, weight, bias)
+    few = (tensor[-1:, -2:].double() for tensor in (x, dout))
+    expected = run(_Exact, *few, weight[-2:].double(), bias[-2:].double())
+    return errors(found, expected, {"out"}, True)
+
+
+class _Exact:
+    """The definitions, under the functions' names."""
+
+    conv_silu = staticmethod(exact_conv_silu)
+    gate_silu = staticmethod(exact_gate_silu)

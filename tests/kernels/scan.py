@@ -130,7 +130,7 @@ def keeping_states_changes_nothing() -> list[Error]:
     return [Error("y", float((y - expected).abs().max()), 0.0)]
 
 
-def cases(count: int = 42) -> Iterator[Case]:
+def cases(count: int = 36) -> Iterator[Case]:
     """Small shapes: every mixture of direction, gate and dtype; chunks that end anywhere."""
     from seq2exp.scan.triton import Tiles
 
@@ -139,11 +139,10 @@ def cases(count: int = 42) -> Iterator[Case]:
     fixed = [  # lanes, batch, channels, states, length
         (32, 1, 8, 2, 300),  # the lanes of use; two chunks
         (32, 1, 16, 2, 300),
-        (1, 1, 3, 64, 9),
         (4, 1, 2, 64, 8),
+        (1, 1, 3, 17, 9),
         (32, 2, 4, 3, 1),
         (32, 1, 16, 2, 256),
-        (4, 1, 1, 1, 1),
     ]
     for case in range(count):
         lanes = int(rng.choice([1, 2, 4]))
@@ -170,36 +169,32 @@ def _name(sizes: list[int], reverse: bool, gated: bool) -> str:
 
 
 def full_cases() -> Iterator[Case]:
-    """The size of use, on a GPU: some channels, with all gradients; and all of them, some rows."""
+    """The size of use, and one beyond 2^31 numbers, on a GPU."""
     for reverse in (False, True):
-        for dtype in (FLOAT, BF16):
+        for dtype in (FLOAT, BF16):  # few channels, since the oracle takes memory
             sizes = [2, 16, 16, 200_000]
             run = partial(
                 agrees, *sizes, reverse, False, dtype, seed=0, settings={}, oracle=chunked_scan
             )
             yield Case("scan", _name(sizes, reverse, False), dtype, run)
-        run = partial(some_channels_agree, (8, 256, 16, 200_000), reverse)
-        yield Case("scan", _name([8, 256, 16, 200_000], reverse, False), BF16, run)
+        for sizes in ([8, 256, 16, 200_000], [44, 256, 16, 200_000]):
+            run = partial(last_channels_agree, tuple(sizes), reverse)
+            yield Case("scan, last channels", _name(sizes, reverse, False), BF16, run)
 
 
-def some_channels_agree(sizes: tuple[int, int, int, int], reverse: bool) -> list[Error]:
-    """Errors of the last channels: all but dB and dC, to which every channel adds."""
-    some = slice(-2, None)
+def last_channels_agree(sizes: tuple[int, int, int, int], reverse: bool) -> list[Error]:
+    """Errors of the last channels of the last sequence, to which no other adds."""
     inputs = make_inputs(*sizes, False, BF16, 0)
     found = scan(inputs, reverse)
-    few = inputs._replace(
-        x=inputs.x[:, some],
-        delta=inputs.delta[:, some],
-        A=inputs.A[some],
-        D=inputs.D[some],
-        delta_bias=inputs.delta_bias[some],
+    found = {name: found[name][-1:, -2:].clone() for name in ("y", "dx", "ddelta")}
+    few = ScanInputs(
+        *(tensor[-1:, -2:] for tensor in inputs[:2]),
+        inputs.A[-2:],
+        *(tensor[-1:] for tensor in (inputs.B, inputs.C)),
+        *(tensor[-2:] for tensor in (inputs.D, inputs.delta_bias)),
     )
-    weight = normal(99, *found["y"].shape).bfloat16()[:, some].double()
-    doubles = [tensor.double().requires_grad_() for tensor in few[:7]]
+    weight = normal(99, *inputs.x.shape).bfloat16()[-1:, -2:].double()
+    doubles = [tensor.double().requires_grad_() for tensor in few if tensor is not None]
     y = chunked_scan(*doubles, reverse=reverse)
-    gradients = dict(zip(ScanInputs._fields, torch.autograd.grad(y, doubles, weight), strict=False))
-    expected = {"y": y.detach()} | {f"d{k}": gradients[k] for k in ("x", "delta")}
-    result = errors({k: found[k][:, some] for k in expected}, expected, {"y"}, True)
-    for name in ("A", "D", "delta_bias"):
-        result.append(error(f"d{name}", found[f"d{name}"][some], gradients[name], set(), True))
-    return result
+    dx, ddelta = torch.autograd.grad(y, doubles[:2], weight)
+    return errors(found, {"y": y.detach(), "dx": dx, "ddelta": ddelta}, {"y"}, True)
