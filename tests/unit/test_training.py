@@ -189,6 +189,21 @@ def test_jitter_needs_room_in_the_store(data, tmp_path):
         run_training(data, tmp_path, model=NARROW, recipe=recipe)
 
 
+def test_bf16_on_a_cpu_is_another_arithmetic_with_the_same_outcome(data, undisturbed, tmp_path):
+    recipe = RECIPE.model_copy(update={"precision": "bf16"})
+    metrics = run_training(data, tmp_path, recipe=recipe)
+    expected = json.loads((undisturbed / "metrics.json").read_text())
+    losses, exact = (
+        pd.read_csv(out / "history.csv")["train_loss"] for out in (tmp_path, undisturbed)
+    )
+    # bfloat16 keeps 8 bits: 0.4% a number, and twelve steps in which to drift apart
+    assert losses.tolist() == pytest.approx(exact.tolist(), rel=0.02)
+    assert (losses != exact).all()
+    assert metrics["test"]["mse"] == pytest.approx(expected["test"]["mse"], rel=0.05)
+    weights = load_checkpoint(tmp_path / "model.ckpt").model.state_dict().values()
+    assert {weight.dtype for weight in weights} == {torch.float32}
+
+
 def test_artefacts(undisturbed):
     metrics = json.loads((undisturbed / "metrics.json").read_text())
     history = pd.read_csv(undisturbed / "history.csv")
