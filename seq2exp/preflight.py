@@ -123,7 +123,7 @@ def _check_use(
         contact_map = open_contact_map(path, source.resolution, source.normalization)
         missing: Missing = "error" if source.missing_chromosome == "error" else "zeros"
         assembly.check(contact_map.sizes, path, key, missing=missing)
-    elif key.endswith((".h3k27ac", ".dnase")) or ".bigwig." in key:
+    elif key.endswith((".h3k27ac", ".dnase")) or _is_label_track(key):
         track = open_bigwig(path)
         track.handle.close()
         assembly.check(track.sizes, path, key)
@@ -137,7 +137,11 @@ def _check_use(
         _check_columns(path, GENE_COLUMNS)
     elif key.endswith(".table"):
         label = labels[key.removesuffix(".table")]
-        _check_columns(path, (label.id_column, str(label.column)))
+        _check_columns(path, (label.id_column, *(label.column or ())))
+
+
+def _is_label_track(key: str) -> bool:
+    return ".expression." in key and not key.endswith(".table")
 
 
 def _check_fasta(path: Path, key: str, assembly: _Assembly) -> None:

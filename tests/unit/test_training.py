@@ -68,7 +68,7 @@ def data(tmp_path_factory) -> Path:
         h3k27ac=source / "SimA.H3K27ac.bw",
         dnase=source / "SimA.DNase.bw",
         hic=None,
-        labels={"CAGE": LabelInputs(bigwigs=(source / "SimA.CAGE.bw",))},
+        labels={"CAGE": LabelInputs(replicates=((source / "SimA.CAGE.bw",),))},
         window=WindowConfig(length=1000, promoter_length=200),
         power_law=PowerLaw(bin=200),
     )
