@@ -35,6 +35,7 @@ PROMOTER_ACTIVITY = "promoter_activity"
 GENE_COLUMNS = ("gene_id", "gene_name", "chrom", "tss", "strand")
 """What every gene has; ``tss`` is one 0-based base."""
 N_FRACTION = "n_fraction"
+DROPPED_COLUMNS = (*GENE_COLUMNS, N_FRACTION, "reason")
 STORE_GENE_COLUMNS = (*GENE_COLUMNS, "offset", "contact_phase")
 PREDICTION_COLUMNS = (*GENE_COLUMNS, "split", "observed", "predicted", "mask_ratio")
 ELEMENT_COLUMNS = (
@@ -63,8 +64,11 @@ HISTORY_COLUMNS = (
     "seconds",
 )
 
+CHECK_COLUMNS = ("cell_line", "item", "figure", "value")
+"""One number, word or sentence of the check of a cell line's data a row."""
+
 _VERSION = re.compile(r"\.\d+(?=$|_PAR_Y$)")
-_TEXT = re.compile(r"gene_id|gene_name|chrom|strand|split|name|fold\d+")
+_TEXT = re.compile(r"gene_id|gene_name|chrom|strand|split|name|reason|fold\d+")
 _UNREADABLE = (
     pd.errors.ParserError,
     pd.errors.ParserWarning,

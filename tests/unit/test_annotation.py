@@ -55,6 +55,7 @@ def prepare(folder, text="", **arguments):
         arguments["annotation"] = folder / "genes.gtf"
     prepare_genes(
         folder / "genes.tsv",
+        folder / "dropped.tsv",
         fasta=folder / "genome.fa",
         chrom_sizes=folder / "chrom.sizes",
         **{"n_fraction_span": 20, **arguments},
@@ -223,6 +224,13 @@ def test_dropped_genes_are_counted(genome, caplog):
         "3 genes; dropped: 1 on chromosomes that are not used, 1 with more than 0.05 N in 20 bp "
         "around the TSS; kept: 1"
     ) in caplog.text
+    dropped = read_table(genome / "dropped.tsv").set_index("gene_id")
+    assert dropped["reason"].to_dict() == {
+        "E": "on a chromosome that is not used",
+        "C": "more N than window.max_n_fraction",
+    }
+    assert dropped["chrom"].to_dict() == {"E": "chrUn", "C": "c1"}
+    np.testing.assert_array_equal(dropped["n_fraction"], [np.nan, 0.1])
     with pytest.raises(UserError, match=r"none of 2 genes is left \(1 on other chromosomes, 1 wit"):
         prepare(genome, GENE_C + elsewhere, max_n_fraction=0.05)
 

@@ -49,6 +49,7 @@ def data(tmp_path_factory) -> Path:
     prepare_genome(source / "genome.fa.gz", folder / "genome.fa", folder / "chrom.sizes", None)
     prepare_genes(
         folder / "genes.tsv",
+        folder / "genes_dropped.tsv",
         fasta=folder / "genome.fa",
         chrom_sizes=folder / "chrom.sizes",
         annotation=source / "annotation.gtf.gz",
