@@ -52,6 +52,13 @@ def check(config: Config) -> list[Checkup]:
                 shared.note(key, state=NOT_FETCHED)
             elif path in absent:
                 shared.say("error", key, absent[path])
+    missing = sum(state == NOT_FETCHED for state in absent.values())
+    if missing:
+        shared.say(
+            "hint",
+            "sources",
+            f"{missing} files are {NOT_FETCHED}; snakemake --until fetch_source brings them",
+        )
     checkups, promoters = [], []
     with _reference(config, files, absent, shared) as reference:
         for name in config.cell_lines:

@@ -58,7 +58,7 @@ def show_checkups(checkups: Sequence[Checkup], console: Console) -> None:
     if comparison is not None:
         console.print("labels (rows) with tracks (columns), mean Spearman r:", highlight=False)
         console.print(comparison)
-    if any(checkup.cell_line for checkup in checkups):
+    if any(_is_examined(checkup) for checkup in checkups if checkup.cell_line):
         console.print(LEGEND, style="dim", highlight=False)
 
 
@@ -88,9 +88,14 @@ def _show(checkup: Checkup, console: Console) -> None:
         console.print(line, highlight=False)
     for level, item, text in sorted(checkup.findings, key=lambda f: list(STYLES).index(f.level)):
         console.print(Text.assemble((f"{level}: ", STYLES[level]), f"{item}: {text}"))
-    if not checkup.findings:
+    if not checkup.findings and _is_examined(checkup):
         console.print("nothing odd found", style="green")
     console.print()
+
+
+def _is_examined(checkup: Checkup) -> bool:
+    """Whether there was anything to look at: more than names of files."""
+    return any(figure.name not in ("file", "state") for figure in checkup.figures)
 
 
 def _genes_line(checkup: Checkup) -> str:
