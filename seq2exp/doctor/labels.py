@@ -124,7 +124,7 @@ def note_correlations(
         if not rho >= LOW_RHO:
             low[signal] = rho
     if low:
-        shown = ", ".join(f"{signal} {rho:.2f}" for signal, rho in low.items())
+        shown = ", ".join(f"{signal} {round(rho, 2) + 0:.2f}" for signal, rho in low.items())
         who = "labels and tracks" if len(low) == len(promoters) else f"labels and {next(iter(low))}"
         checkup.say(
             "warning",

@@ -181,5 +181,5 @@ def _written(name: str, value: Value | None) -> str:
     if name == "at_tss":
         return f"{value:.3g}x"
     if name.startswith("rho"):
-        return f"{value:.2f}"
+        return f"{round(value, 2) + 0:.2f}"  # no -0.00
     return f"{value:.4g}" if isinstance(value, float) else str(value)
