@@ -25,6 +25,8 @@ HALF = dict(zip(PAPERS_KIND, PriorConfig().signal_betas, strict=False))
 """The value of each signal at which the paper's mask prior, s / (s + c), is one half."""
 ACTIVE_SHARE = (0.001, 0.5)
 """Shares of bases above HALF outside which the units cannot be the paper's."""
+LOW_P_VALUES = 10.0
+"""-log10 p of a weak peak: the highest 0.1% of the bases around genes have more."""
 NO_BACKGROUND = 0.001
 """A smaller share of bases between 0 and HALF has a track of called peaks only."""
 PEAKS_ONLY = " in peaks"
@@ -164,18 +166,25 @@ def judge_signal(checkup: Checkup, item: str) -> None:
             f"one half: {'almost everything' if many else 'almost nothing'} looks active; {wanted}, "
             "so give that or another scale",
         )
-    elif kind != "signal":
-        checkup.say("hint", item, f"{_described(kind)}; {wanted}")
+    else:
+        odd = _described(kind)
+        q999 = checkup.get(item, "q999")
+        if item == "h3k27ac" and q999 is not None and float(q999) < LOW_P_VALUES:
+            odd.append(
+                f"0.1% of its bases are above {q999:.3g} only, as of fold change over control"
+            )
+        if odd:
+            checkup.say("hint", item, f"{', and '.join(odd)}; {wanted}")
 
 
-def _described(kind: str) -> str:
+def _described(kind: str) -> list[str]:
     words = {
         "counts": "its values are whole numbers, as raw counts are",
         "0 to 1": "its values lie between 0 and 1",
     }
     values = kind.removesuffix(PEAKS_ONLY)
     peaks = ["it is 0 outside peaks"] if kind.endswith(PEAKS_ONLY) else []
-    return ", and ".join([*([words[values]] if values in words else []), *peaks])
+    return [*([words[values]] if values in words else []), *peaks]
 
 
 # --------------------------------------------------------------------------- chromosomes

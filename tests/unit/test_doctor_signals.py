@@ -140,6 +140,18 @@ def test_odd_values_are_said(values, kind, level, words):
         ), text
 
 
+@pytest.mark.parametrize(("top", "said_so"), [(9.5, True), (10.5, False)])
+def test_fold_change_in_place_of_p_values(top, said_so):
+    checkup = Checkup()
+    note_values(checkup, "h3k27ac", np.append(BACKGROUND, [top] * 50).astype(np.float32))
+    judge_signal(checkup, "h3k27ac")
+    text = (
+        "0.1% of its bases are above 9.5 only, as of fold change over control; the mask reads values "
+        "as they are, and is made for signal p-value, -log10 p"
+    )
+    assert checkup.findings == ([("hint", "h3k27ac", text)] if said_so else [])
+
+
 def test_a_track_by_hand(tmp_path):
     signal = {"chr1": np.arange(2_000.0), "chr2": np.full(2_000, np.nan)}
     signal["chr1"][1_500:] = np.nan
