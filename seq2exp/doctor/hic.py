@@ -59,6 +59,12 @@ def note_contacts(
     checkup.note(
         ITEM, genes_read=len(own), contact_at_tss=at_tss, no_contacts=float(np.mean(empty))
     )
+    _judge(checkup, contact_map, at_tss, float(np.mean(empty)), len(own))
+
+
+def _judge(
+    checkup: Checkup, contact_map: ContactMap, at_tss: float, empty: float, genes: int
+) -> None:
     if at_tss < SMALLEST_CONTACT:
         checkup.say(
             "warning",
@@ -67,10 +73,10 @@ def note_contacts(
             f"nothing with normalization {contact_map.normalization}; use VC or KR of a .hic file, "
             "or NONE",
         )
-    if np.mean(empty) > MANY_EMPTY:
+    if empty > MANY_EMPTY:
         checkup.say(
             "warning",
             ITEM,
-            f"{np.mean(empty):.0%} of {len(own)} genes have no contact at all; use a deeper map, a "
+            f"{empty:.0%} of {genes} genes have no contact at all; use a deeper map, a "
             "larger resolution, or leave hic out",
         )
