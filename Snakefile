@@ -39,6 +39,7 @@ include: "rules/common.smk"
 include: "rules/inputs.smk"
 include: "rules/sources.smk"
 include: "rules/reference.smk"
+include: "rules/check.smk"
 include: "rules/windows.smk"
 include: "rules/train.smk"
 include: "rules/predict.smk"
@@ -50,6 +51,7 @@ include: "rules/figures.smk"
 rule all:
     default_target: True
     input:
+        rules.check_all.output,
         f"{RESULTS}/summary.json",
         f"{RESULTS}/summary.tsv",
         [files_of(run) for run in RUNS],

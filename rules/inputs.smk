@@ -1,27 +1,11 @@
 """From the files that the config names to the inputs of rules."""
 
 import re
-from pathlib import Path
 
-from seq2exp.config import Source
-from seq2exp.sources import source_filename
+from seq2exp import inputs
 
-# key of the config -> path of its file: itself where local, or its fetched copy
-SOURCES = {}
-# name of a fetched copy -> (key of the config, where it comes from)
-FETCHED = {}
-
-for _key, _source in CONFIG.sources():
-    # Only what says where the file is: another resolution of a contact map is the same download.
-    _place = Source(**{field: getattr(_source, field) for field in Source.model_fields})
-    if _place.path and not _place.member:
-        SOURCES[_key] = _place.path
-        continue
-    # A file that several keys share is fetched once.
-    _known = [name for name, (_, place) in FETCHED.items() if place == _place]
-    _name = _known[0] if _known else source_filename(_key, _place)
-    FETCHED.setdefault(_name, (_key, _place))
-    SOURCES[_key] = f"{RESULTS}/sources/{_name}"
+# key of the config -> path of its file; name of a fetched copy -> (key, where it comes from)
+SOURCES, FETCHED = inputs.locate(CONFIG)
 
 
 def source(key):
@@ -36,30 +20,17 @@ def source_of(key):
 
 def labels_of(wildcards):
     """Labels of a cell line: the settings of each assay, with paths in place of sources."""
-    labels = {}
-    for assay in CONFIG.assays:
-        label = CONFIG.cell_lines[wildcards.cell_line].expression[assay]
-        key = f"cell_lines.{wildcards.cell_line}.expression.{assay}"
-        labels[assay] = label.model_dump(exclude={"bigwig", "table"}, exclude_none=True)
-        if label.table:
-            labels[assay]["table"] = Path(source(f"{key}.table"))
-        else:
-            tracks = range(len(label.bigwig))
-            labels[assay]["bigwigs"] = tuple(Path(source(f"{key}.bigwig.{i}")) for i in tracks)
-    return labels
+    return inputs.label_settings(CONFIG, SOURCES, wildcards.cell_line)
 
 
 def label_files(wildcards):
     """Every file behind the labels of a cell line."""
-    labels = labels_of(wildcards).values()
-    return [f for label in labels for f in (*label.get("bigwigs", ()), label.get("table")) if f]
+    return inputs.label_files(labels_of(wildcards))
 
 
 def hic_settings(wildcards):
     """How to read a cell line's contact map; nothing without one."""
-    hic = CONFIG.cell_lines[wildcards.cell_line].hic
-    keys = {"resolution", "normalization", "missing_chromosome"}
-    return hic and hic.model_dump(include=keys)
+    return inputs.hic_settings(CONFIG, wildcards.cell_line)
 
 
 # Of a simulated genome: its planted truth, and each planted element with its scores in one run.

@@ -33,6 +33,7 @@ rule prepare_genes:
         chrom_sizes=rules.prepare_genome.output.chrom_sizes,
     output:
         table=f"{REFERENCE}/genes.tsv",
+        dropped=f"{REFERENCE}/genes_dropped.tsv",
     log:
         f"{LOGS}/prepare_genes.log",
     conda:

@@ -5,6 +5,8 @@ rule train:
     input:
         store=STORE,
         folds=rules.assign_folds.output.table,
+        # Not trained on, but to be known before.
+        check=ancient(rules.check_cell_line.output.table),
     output:
         checkpoint=f"{MODEL}/model.ckpt",
         metrics=f"{MODEL}/metrics.json",

@@ -22,6 +22,7 @@ from seq2exp.reference import (
     shown,
 )
 from seq2exp.schemas import (
+    DROPPED_COLUMNS,
     GENE_COLUMNS,
     MRNA_FEATURES,
     N_FRACTION,
@@ -33,9 +34,13 @@ from seq2exp.schemas import (
 
 log = logging.getLogger(__name__)
 
+UNUSED = "on a chromosome that is not used"
+TOO_MANY_N = "more N than window.max_n_fraction"
+
 
 def prepare_genes(
     out: Path,
+    out_dropped: Path,
     *,
     fasta: Path,
     chrom_sizes: Path,
@@ -52,6 +57,8 @@ def prepare_genes(
     out
         Table to write: ``schemas.GENE_COLUMNS``, ``n_fraction``, and the mRNA features where the
         input allows them (a GTF with CDS, or a table that has their columns).
+    out_dropped
+        Table to write: the genes that were not kept (``schemas.DROPPED_COLUMNS``), and why.
     fasta, chrom_sizes
         From :func:`seq2exp.reference.prepare_genome`.
     annotation, genes
@@ -74,7 +81,7 @@ def prepare_genes(
     else:
         assert genes is not None
         source, table = genes, read_gene_table(genes)
-    kept = _on_genome(table, sizes, source)
+    kept, elsewhere = _on_genome(table, sizes, source)
     _check_tss(kept, sizes, source)
     kept[N_FRACTION] = n_fractions(kept, sequence, n_fraction_span)
     known = kept[kept[N_FRACTION] <= max_n_fraction]
@@ -90,6 +97,9 @@ def prepare_genes(
             f"chromosomes, {len(kept) - len(known)} with too many N); check genome.chromosomes and "
             "window.max_n_fraction"
         )
+    too_many_n = kept.drop(index=known.index)
+    dropped = [elsewhere.assign(reason=UNUSED), too_many_n.assign(reason=TOO_MANY_N)]
+    write_table(pd.concat(dropped).reindex(columns=list(DROPPED_COLUMNS)), out_dropped)
     write_table(_ordered(_standardised(known), sizes), out)
 
 
@@ -155,11 +165,14 @@ def n_fractions(genes: pd.DataFrame, fasta: pyfaidx.Fasta, span: int) -> np.ndar
     return np.array(shares)
 
 
-def _on_genome(table: pd.DataFrame, sizes: dict[str, int], source: Path) -> pd.DataFrame:
-    """Keep genes on the genome's chromosomes, under the genome's names."""
+def _on_genome(
+    table: pd.DataFrame, sizes: dict[str, int], source: Path
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Part genes on the genome's chromosomes, under the genome's names, from all others."""
     names = {chrom: match_chromosome(chrom, sizes) for chrom in table["chrom"].unique()}
-    kept = table.assign(chrom=table["chrom"].map(names))
-    kept = kept[kept["chrom"].notna()].reset_index(drop=True)
+    renamed = table.assign(chrom=table["chrom"].map(names))
+    on_genome = renamed["chrom"].notna()
+    kept = renamed[on_genome].reset_index(drop=True)
     if kept.empty:
         raise UserError(
             f"{source}: no gene on the genome's chromosomes (genes on {shown(list(names))}; genome "
@@ -170,7 +183,7 @@ def _on_genome(table: pd.DataFrame, sizes: dict[str, int], source: Path) -> pd.D
         raise UserError(
             f"{source}: gene {doubled.iloc[0]!r} occurs twice (versions are ignored); keep one row"
         )
-    return kept
+    return kept, table[~on_genome]
 
 
 def _check_tss(genes: pd.DataFrame, sizes: dict[str, int], source: Path) -> None:

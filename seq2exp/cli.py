@@ -22,10 +22,27 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="seq2exp", description=__doc__)
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    check = commands.add_parser("check-config", help="check a config file and the files it names")
-    check.add_argument("config", type=Path, help="YAML; - reads standard input")
-    check.add_argument("--origin", help="name of the config in messages")
-    check.set_defaults(run=check_config)
+    quick = commands.add_parser(
+        "check-config",
+        help="in a second: would the workflow start? keys, values, and headers of local files",
+        description="Check a config the way the workflow does before its first job: keys and values, "
+        "and that local files exist, are whole and fit together. Stops at the first problem.",
+    )
+    quick.add_argument("config", type=Path, help="YAML; - reads standard input")
+    quick.add_argument("--origin", help="name of the config in messages")
+    quick.set_defaults(run=check_config)
+    deep = commands.add_parser(
+        "check",
+        help="in a minute: are the data good? reads signals, labels and genes of every cell line",
+        description="Read the data of a config that are on this disk, fetched ones too, and print "
+        "for every cell line what they cover, which values they hold, and whether labels and tracks "
+        "belong together, with warnings in plain sentences. The workflow does the same before "
+        "training. Exit code 1 with errors, 0 with warnings only.",
+    )
+    deep.add_argument("config", type=Path, help="YAML")
+    deep.add_argument("--table", type=Path, help="also write all figures to this .tsv or .csv")
+    deep.add_argument("--page", type=Path, help="also write the tables to this .html")
+    deep.set_defaults(run=check)
     show = commands.add_parser("summary", help="print the table of a finished run")
     show.add_argument("summary", type=Path, help="summary.json of the results folder")
     show.set_defaults(run=summary)
@@ -46,6 +63,33 @@ def check_config(arguments: argparse.Namespace) -> None:
     preflight(config, origin)
     runs = (config.cell_lines, config.assays, config.models, config.folds.run, config.seeds)
     print(f"{origin}: good; {math.prod(map(len, runs))} runs, results in {config.results}/")
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Examine the data of a config that are on this disk."""
+    import logging
+
+    from rich.console import Console
+
+    from seq2exp.config import parse_config
+    from seq2exp.doctor.checkup import write_checkups
+    from seq2exp.doctor.command import check
+    from seq2exp.doctor.show import WIDTH, show_checkups, write_page
+
+    logging.disable()  # what is counted aloud in a log is a figure here
+    config = parse_config(read_yaml(arguments.config), str(arguments.config))
+    with Console(stderr=True).status("reading genome, genes, tracks and labels ..."):
+        checkups = check(config)
+    console = Console()
+    console.width = min(max(console.width, 100), WIDTH)
+    show_checkups(checkups, console)
+    if arguments.table:
+        write_checkups(checkups, arguments.table)
+    if arguments.page:
+        write_page(checkups, arguments.page)
+    errors = sum(len(checkup.errors()) for checkup in checkups)
+    if errors:
+        sys.exit(f"{ERROR}{arguments.config}: {errors} errors, see above; correct them first")
 
 
 def check_files(raw: dict, origin: str) -> None:

@@ -32,8 +32,8 @@ def first_problem(error: ValidationError) -> str:
 
 
 def _written_key(location: tuple[int | str, ...]) -> str:
-    """The key as the user wrote it: without the tag that the union of model kinds puts third."""
-    parts = [str(part) for part in location if part != "[key]"]
+    """The key as the user wrote it: without the tags of unions, of which that of models is third."""
+    parts = [str(part) for part in location if not str(part).startswith("[")]
     if parts[:1] == ["models"]:
         del parts[2:3]
     return ".".join(parts) or "(top level)"

@@ -42,26 +42,48 @@ def preflight(config: Config, origin: str = "config") -> None:
     UserError
         The first problem: file of the config, key, file, and remedy.
     """
+    for key, problem in problems(config):
+        raise UserError(f"{origin}: {key}: {problem}")
+
+
+def problems(config: Config, *, across: bool = True) -> Iterator[tuple[str, str]]:
+    """Find what is wrong with each file, as :func:`preflight` does.
+
+    Parameters
+    ----------
+    config
+        From :func:`seq2exp.config.parse_config`.
+    across
+        Also hold the files' chromosomes against the config and against each other.
+
+    Yields
+    ------
+    key, message
+    """
     labels = {
         f"cell_lines.{name}.expression.{assay}": label
         for name, cell_line in config.cell_lines.items()
         for assay, label in cell_line.expression.items()
     }
-    assembly = _Assembly(config)
+    assembly = _Assembly(config, across)
     for key, source in config.sources():
-        with _place(f"{origin}: {key}"):
-            path = local_path(source)
-            if path is None:
-                continue
-            _check_file(path, source)
-            if source.member is None:
-                _check_use(path, key, source, labels, assembly)
+        path = local_path(source)
+        if path is None:
+            continue
+        try:
+            with _readable():
+                _check_file(path, source)
+                if source.member is None:
+                    _check_use(path, key, source, labels, assembly)
+        except UserError as error:
+            yield key, str(error)
 
 
 class _Assembly:
     """The chromosome sizes seen so far, and which key they came from."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, across: bool) -> None:
+        self.across = across
         self.wanted = config.genome.chromosomes or ()
         self.missing = config.window.missing_chromosome
         self.sizes: dict[str, tuple[int, str]] = {}
@@ -70,6 +92,8 @@ class _Assembly:
         self, sizes: dict[str, int], path: Path, key: str, *, missing: Missing | None = None
     ) -> None:
         """Compare a file's chromosomes with those wanted and with the files before it."""
+        if not self.across:
+            return
         for chrom in self.wanted:
             resolve_chromosome(sizes, chrom, path, missing=missing or self.missing)
         shared = False
@@ -123,7 +147,7 @@ def _check_use(
         contact_map = open_contact_map(path, source.resolution, source.normalization)
         missing: Missing = "error" if source.missing_chromosome == "error" else "zeros"
         assembly.check(contact_map.sizes, path, key, missing=missing)
-    elif key.endswith((".h3k27ac", ".dnase")) or ".bigwig." in key:
+    elif key.endswith((".h3k27ac", ".dnase")) or _is_label_track(key):
         track = open_bigwig(path)
         track.handle.close()
         assembly.check(track.sizes, path, key)
@@ -137,7 +161,11 @@ def _check_use(
         _check_columns(path, GENE_COLUMNS)
     elif key.endswith(".table"):
         label = labels[key.removesuffix(".table")]
-        _check_columns(path, (label.id_column, str(label.column)))
+        _check_columns(path, (label.id_column, *(label.column or ())))
+
+
+def _is_label_track(key: str) -> bool:
+    return ".expression." in key and not key.endswith(".table")
 
 
 def _check_fasta(path: Path, key: str, assembly: _Assembly) -> None:
@@ -179,12 +207,10 @@ def _head(path: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _place(place: str) -> Iterator[None]:
-    """Put file and key of the config before a message, and one line in place of damaged files."""
+def _readable() -> Iterator[None]:
+    """Put one line in place of what readers say about damaged files."""
     try:
         yield
-    except UserError as error:
-        raise UserError(f"{place}: {error}") from None
     except (EOFError, OSError, zlib.error, zipfile.BadZipFile, UnicodeDecodeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{place}: damaged or unreadable ({reason}); get the file again") from None
+        raise UserError(f"damaged or unreadable ({reason}); get the file again") from None

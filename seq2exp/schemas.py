@@ -35,6 +35,7 @@ PROMOTER_ACTIVITY = "promoter_activity"
 GENE_COLUMNS = ("gene_id", "gene_name", "chrom", "tss", "strand")
 """What every gene has; ``tss`` is one 0-based base."""
 N_FRACTION = "n_fraction"
+DROPPED_COLUMNS = (*GENE_COLUMNS, N_FRACTION, "reason")
 STORE_GENE_COLUMNS = (*GENE_COLUMNS, "offset", "contact_phase")
 PREDICTION_COLUMNS = (*GENE_COLUMNS, "split", "observed", "predicted", "mask_ratio")
 ELEMENT_COLUMNS = (
@@ -63,8 +64,11 @@ HISTORY_COLUMNS = (
     "seconds",
 )
 
+CHECK_COLUMNS = ("cell_line", "item", "figure", "value")
+"""One number, word or sentence of the check of a cell line's data a row."""
+
 _VERSION = re.compile(r"\.\d+(?=$|_PAR_Y$)")
-_TEXT = re.compile(r"gene_id|gene_name|chrom|strand|split|name|fold\d+")
+_TEXT = re.compile(r"gene_id|gene_name|chrom|strand|split|name|reason|fold\d+")
 _UNREADABLE = (
     pd.errors.ParserError,
     pd.errors.ParserWarning,
@@ -157,6 +161,8 @@ def read_table(
 ) -> pd.DataFrame:
     """Read a table with a header line; .csv is comma-separated, all else tab; .gz is unpacked.
 
+    Separators at the end of lines, which some tables have below the header only, are no column.
+
     Parameters
     ----------
     path
@@ -181,32 +187,55 @@ def read_table(
     if doubled:
         raise UserError(f"{path}: column {doubled[0]!r} occurs twice; rename or remove one")
     kept = {column for column in header if column in text or _TEXT.fullmatch(column)}
+    surplus = _empty_surplus(path, header)
     with _parsing(path):
-        return pd.read_csv(
+        table = pd.read_csv(
             path,
             sep=separator(path),
-            dtype=dict.fromkeys(kept, "str"),
+            header=0,
+            names=[*header, *surplus],
+            dtype=dict.fromkeys([*kept, *surplus], "str"),
             keep_default_na=False,
             na_values={column: _MISSING for column in header if column not in kept},
             index_col=False,
             encoding="utf-8-sig",
         )
+    if (table[surplus].fillna("") != "").any(axis=None):
+        raise UserError(f"{path}: not a readable table (a line is longer than the header); correct")
+    return table[header]
 
 
 def read_header(path: Path) -> list[str]:
     """Read the column names of a table without reading the table."""
+    return _read_line(path, skip=0)
+
+
+def _empty_surplus(path: Path, header: list[str]) -> list[str]:
+    """Names for the empty fields that the first line has beyond the header."""
+    surplus = _read_line(path, skip=1)[len(header) :]
+    return [] if any(surplus) else [f"beyond the header {n}" for n in range(len(surplus))]
+
+
+def _read_line(path: Path, skip: int) -> list[str]:
+    """Fields of the first line after those skipped; none at the end of the file."""
     require_kind(path, "text", "gzip")
     with _parsing(path):
-        head = pd.read_csv(
-            path,
-            sep=separator(path),
-            nrows=1,
-            header=None,
-            dtype="str",
-            keep_default_na=False,
-            encoding="utf-8-sig",
-        )
-    return [str(name) for name in head.iloc[0]]
+        try:
+            line = pd.read_csv(
+                path,
+                sep=separator(path),
+                skiprows=skip,
+                nrows=1,
+                header=None,
+                dtype="str",
+                keep_default_na=False,
+                encoding="utf-8-sig",
+            )
+        except pd.errors.EmptyDataError:
+            if skip:
+                return []
+            raise
+    return [str(field) for field in line.iloc[0]]
 
 
 def numbers(frame: pd.DataFrame, column: str, path: Path, *, whole: bool = False) -> np.ndarray:

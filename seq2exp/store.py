@@ -267,7 +267,8 @@ def _labelled_genes(
                 f"{genes_table}: gene {lacking!r} has no {name}; fill the cell or drop the column"
             )
     for assay, inputs in labels.items():
-        genes[label_column(assay)] = read_labels(inputs, genes, sizes, window.missing_chromosome)
+        read = read_labels(inputs, genes, sizes, window.missing_chromosome)
+        genes[label_column(assay)] = read.per_gene
     known = genes[[label_column(assay) for assay in labels]].notna()
     for assay in labels:
         log.info("label %s: %d of %d genes", assay, known[label_column(assay)].sum(), len(genes))

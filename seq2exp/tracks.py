@@ -98,18 +98,36 @@ def read_signal(track: Track, chrom: str, start: int, end: int, *, missing: Miss
     name = resolve_chromosome(track.sizes, chrom, track.path, missing=missing)
     if name is None:
         return values
-    inside_start, inside_end = max(start, 0), min(end, track.sizes[name])
-    if inside_start >= inside_end:
-        return values
+    inside = read_known(track, name, start, end)
+    inside[np.isnan(inside)] = 0
+    first = max(-start, 0)
+    values[first : first + len(inside)] = inside
+    return values
+
+
+def read_known(track: Track, name: str, start: int, end: int) -> np.ndarray:
+    """Read the bases of [start, end) that are on the chromosome, NaN where there is no data.
+
+    Parameters
+    ----------
+    track
+        From :func:`open_bigwig`.
+    name, start, end
+        A chromosome under the file's own name; 0-based half-open.
+
+    Returns
+    -------
+    float32 (bases on the chromosome,)
+    """
+    start, end = max(start, 0), min(end, track.sizes[name])
+    if start >= end:
+        return np.zeros(0, dtype=np.float32)
     try:
-        inside = track.handle.values(name, inside_start, inside_end, numpy=True)
+        return track.handle.values(name, start, end, numpy=True)
     except RuntimeError:
         raise UserError(
-            f"{track.path}: damaged data at {name}:{inside_start}-{inside_end}; get the file again"
+            f"{track.path}: damaged data at {name}:{start}-{end}; get the file again"
         ) from None
-    inside[np.isnan(inside)] = 0
-    values[inside_start - start : inside_end - start] = inside
-    return values
 
 
 def check_chromosomes(

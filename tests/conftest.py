@@ -65,8 +65,8 @@ class Toy:
             "dnase": self.path("dnase.bw"),
             "hic": HiCInputs(self.path("contacts.cool"), CONTACT_BIN, "NONE"),
             "labels": {
-                "CAGE": LabelInputs(bigwigs=(self.path("cage.bw"),), span=384),
-                "RNA": LabelInputs(table=self.path("rna.tsv"), column="rpkm", transform="none"),
+                "CAGE": LabelInputs(replicates=((self.path("cage.bw"),),), span=384),
+                "RNA": LabelInputs(table=self.path("rna.tsv"), column=("rpkm",), transform="none"),
             },
             "window": self.window,
             "power_law": PowerLaw(bin=CONTACT_BIN),
@@ -193,7 +193,9 @@ def real_store(realdata, tmp_path_factory):
         dnase=realdata / "GM12878.DNase.bw",
         hic=HiCInputs(realdata / "GM12878.chr20.25kb.cool", 25_000, "weight"),
         labels={
-            "CAGE": LabelInputs(table=realdata / "GM12878.expression.tsv", column="cage_tpm_384bp")
+            "CAGE": LabelInputs(
+                table=realdata / "GM12878.expression.tsv", column=("cage_tpm_384bp",)
+            )
         },
         window=WindowConfig(),
         power_law=PowerLaw(),

@@ -8,6 +8,7 @@ with job(snakemake):
     annotation, genes = snakemake.input.annotation, snakemake.input.genes
     prepare_genes(
         Path(snakemake.output.table),
+        Path(snakemake.output.dropped),
         fasta=Path(snakemake.input.fasta),
         chrom_sizes=Path(snakemake.input.chrom_sizes),
         annotation=Path(annotation) if annotation else None,

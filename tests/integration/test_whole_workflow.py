@@ -164,11 +164,49 @@ def test_summary_has_the_figures_of_the_predictions(results):
         assert summary.loc[(cell, "signal_linear"), "noise_ceiling"] == pytest.approx(of_chr5)
 
 
+def test_the_check_has_the_figures_of_the_simulated_files(results):
+    table = pd.read_csv(results / "check.tsv", sep="\t").set_index(["cell_line", "item", "figure"])
+    figures = table["value"]
+    truth = pd.read_csv(results / "simulated" / "truth" / "expression.tsv", sep="\t")
+    for cell in ("SimA", "SimB"):
+        genes = predictions(results, cell, "signal_linear")
+        assert int(figures[cell, "CAGE", "genes"]) == len(genes)
+        assert int(figures[cell, "CAGE", "fold1 test"]) == (genes["split"] == "test").sum()
+        labels = truth.loc[truth["cell_line"] == cell, "label"]
+        assert float(figures[cell, "CAGE", "max"]) == pytest.approx(labels.max(), rel=1e-4)
+        promoters = pd.read_csv(results / "check" / f"{cell}.promoters.tsv", sep="\t")
+        rho = promoters["label_CAGE"].corr(promoters["dnase"], method="spearman")
+        assert float(figures[cell, "CAGE", "rho_dnase"]) == pytest.approx(
+            rho, abs=0.01
+        )  # ties: 8 digits
+    assert "SimB" in (results / "check.html").read_text()
+
+
+def test_a_new_cell_line_is_one_block_and_runs_its_own_jobs_only(run_folder):
+    track = "{{path: results/demo/simulated/SimB.{}.bw}}"
+    block = (
+        f"cell_lines={{SimC: {{h3k27ac: {track.format('H3K27ac')}, dnase: {track.format('DNase')}, "
+        f"expression: {{CAGE: {{bigwig: {track.format('CAGE')}}}}}}}}}"
+    )
+    done = run_snakemake("--dry-run", "--config", block, cwd=run_folder)
+    assert done.returncode == 0, done.stderr
+    counts = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout, re.MULTILINE))
+    assert {name: int(count) for name, count in counts.items()} == {
+        **{"check_cell_line": 1, "build_store": 1, "train": 2, "predict": 1, "evaluate": 1},
+        **{"predict_without_masks": 1, "evaluate_without_masks": 1, "export_regions": 1},
+        **{"plot_expression": 2, "plot_training": 2, "plot_distance": 1, "plot_loci": 1},
+        **{"check_all": 1, "summarise": 1, "all": 1, "total": 18},
+    }
+    of_cell_lines = re.findall(r"wildcards:.*cell_line=(\w+)", done.stdout)
+    assert set(of_cell_lines) == {"SimC"}
+    assert len(of_cell_lines) == 15
+
+
 def test_every_job_left_a_log_and_no_traceback(results):
     logs = list((results / "logs").rglob("*.log"))
-    # 3 sources, genome, genes, folds, 2 stores, 4 x (train, predict, evaluate, 2 plots),
-    # 2 x (regions, distance, loci), summary
-    assert len(logs) == 3 + 3 + 2 + 4 * 5 + 2 * 3 + 1
+    # 3 sources, genome, genes, folds, 2 checks and one of all, 2 stores,
+    # 4 x (train, predict, evaluate, 2 plots), 2 x (regions, distance, loci), summary
+    assert len(logs) == 3 + 3 + 3 + 2 + 4 * 5 + 2 * 3 + 1
     assert not [log for log in logs if "Traceback" in log.read_text()]
 
 

@@ -55,6 +55,7 @@ def prepare(folder, text="", **arguments):
         arguments["annotation"] = folder / "genes.gtf"
     prepare_genes(
         folder / "genes.tsv",
+        folder / "dropped.tsv",
         fasta=folder / "genome.fa",
         chrom_sizes=folder / "chrom.sizes",
         **{"n_fraction_span": 20, **arguments},
@@ -72,8 +73,8 @@ def test_features_by_hand(genome):
     assert lengths.loc["A"].tolist() == [10, 40, 40, 20]
     assert lengths.loc["B"].tolist() == [10, 18, 10, 22]
     assert lengths.loc["C"].tolist() == [0, 6, 0, 0]
-    # A: 2 junctions in 40 bp of CDS; B: its CDS is in one exon.
-    assert table["ORFEXONDENSITY"].to_dict() == {"A": 50.0, "B": 0.0, "C": 0.0}
+    # A: 3 coding exons in 40 bp of CDS; B and C: their 18 and 6 bp are in one.
+    assert table["ORFEXONDENSITY"].to_dict() == {"A": 75.0, "B": 1000 / 18, "C": 1000 / 6}
     assert table["UTR5GC"].to_dict() == {"A": 1.0, "B": 1.0, "C": 0.0}
     assert table["CDSGC"].to_dict() == {"A": 0.0, "B": 0.0, "C": pytest.approx(1 / 6)}
     assert table["UTR3GC"].to_dict() == {"A": 0.0, "B": 0.0, "C": 0.0}
@@ -86,7 +87,7 @@ def test_gene_table_has_z_scores_of_log10_lengths(genome):
         *("gene_name", "chrom", "tss", "strand", "n_fraction"),
         *MRNA_FEATURES,
     ]
-    logs = np.log10([41, 19, 7])
+    logs = np.log10([40.1, 18.1, 6.1])
     expected = (logs - logs.mean()) / np.sqrt(((logs - logs.mean()) ** 2).mean())
     np.testing.assert_allclose(table["CDSLEN_log10zscore"], expected, rtol=1e-6)
     for name in ("UTR5LEN_log10zscore", "UTR3LEN_log10zscore", "INTRONLEN_log10zscore"):
@@ -94,6 +95,65 @@ def test_gene_table_has_z_scores_of_log10_lengths(genome):
         assert (table[name] ** 2).mean() == pytest.approx(1, rel=1e-6)
     # Windows of 20 bp: C's, [182, 202), has two bases beyond the end.
     assert table["n_fraction"].tolist() == [0, 0, 0.1]
+
+
+GENCODE = """\
+##description: evidence-based annotation of the human genome (GRCh38), version 38 (Ensembl 104)
+c1	HAVANA	gene	21	150	.	-	.	{gene} level 2; hgnc_id "HGNC:1"; havana_gene "OTTHUMG1.1";
+c1	HAVANA	transcript	21	150	.	-	.	{gene} {one} level 2; tag "basic"; tag "CCDS";
+c1	HAVANA	exon	21	150	.	-	.	{gene} {one} exon_number 1; level 2; tag "basic"; tag "CCDS";
+c1	HAVANA	CDS	24	149	.	-	0	{gene} {one} exon_number 1; level 2; tag "basic"; tag "CCDS";
+c1	HAVANA	stop_codon	21	23	.	-	0	{gene} {one} exon_number 1; level 2; tag "basic";
+c1	HAVANA	transcript	31	140	.	-	.	{gene} {two} level 2; {tags}
+c1	HAVANA	exon	131	140	.	-	.	{gene} {two} exon_number 1; exon_id "E1"; level 2; {tags}
+c1	HAVANA	UTR	131	140	.	-	.	{gene} {two} exon_number 1; level 2; {tags}
+c1	HAVANA	exon	101	120	.	-	.	{gene} {two} exon_number 2; exon_id "E2"; level 2; {tags}
+c1	HAVANA	UTR	118	120	.	-	.	{gene} {two} exon_number 2; level 2; {tags}
+c1	HAVANA	start_codon	115	117	.	-	0	{gene} {two} exon_number 2; level 2; {tags}
+c1	HAVANA	CDS	101	117	.	-	0	{gene} {two} exon_number 2; level 2; {tags}
+c1	HAVANA	exon	81	95	.	-	.	{gene} {two} exon_number 3; exon_id "E3"; level 2; {tags}
+c1	HAVANA	CDS	81	95	.	-	1	{gene} {two} exon_number 3; level 2; {tags}
+c1	HAVANA	exon	56	65	.	-	.	{gene} {two} exon_number 4; exon_id "E4"; level 2; {tags}
+c1	HAVANA	CDS	61	65	.	-	1	{gene} {two} exon_number 4; level 2; {tags}
+c1	HAVANA	stop_codon	58	60	.	-	0	{gene} {two} exon_number 4; level 2; {tags}
+c1	HAVANA	UTR	56	57	.	-	.	{gene} {two} exon_number 4; level 2; {tags}
+c1	HAVANA	exon	31	40	.	-	.	{gene} {two} exon_number 5; exon_id "E5"; level 2; {tags}
+c1	HAVANA	UTR	31	40	.	-	.	{gene} {two} exon_number 5; level 2; {tags}
+""".format(
+    gene='gene_id "ENSG00000000009.7"; gene_type "protein_coding"; gene_name "NINE";',
+    one='transcript_id "ENST00000000001.1"; transcript_type "protein_coding";',
+    two='transcript_id "ENST00000000002.5"; transcript_type "protein_coding";',
+    tags='tag "basic"; tag "Ensembl_canonical"; tag "MANE_Select"; tag "appris_principal_1";',
+)
+
+
+def test_gencode_gene_by_hand(genome):
+    """Minus strand, UTRs over several exons, N in the CDS; the longer rival has no MANE tag."""
+    (genome / "g.gtf").write_text(GENCODE)
+    table = read_gtf_genes(genome / "g.gtf", open_fasta(genome / "genome.fa")).set_index("gene_id")
+    gene = table.loc["ENSG00000000009"]
+    assert (gene["gene_name"], gene["chrom"], gene["tss"], gene["strand"]) == (
+        "NINE",
+        "c1",
+        139,
+        "-",
+    )
+    # 0-based exons [30,40) [55,65) [80,95) [100,120) [130,140); coding from 57 to 117.
+    assert gene["UTR5LEN"] == 10 + 3
+    assert gene["CDSLEN"] == 8 + 15 + 17
+    assert gene["UTR3LEN"] == 10 + 2
+    assert gene["INTRONLEN"] == 15 + 15 + 5 + 10
+    assert gene["ORFEXONDENSITY"] == 3 * 1000 / 40
+    # The genome has no G or C there, and N at 90 and 91.
+    assert gene[["UTR5GC", "CDSGC", "UTR3GC"]].tolist() == [0, 0, 0]
+    bases = (genome / "in.fa").read_text().splitlines()[1]
+    for start, end in ((57, 61), (92, 94), (135, 140), (118, 119), (30, 33)):
+        bases = bases[:start] + "G" * (end - start) + bases[end:]
+    (genome / "in.fa").write_text(f">c1\n{bases}\n")
+    prepare_genome(genome / "in.fa", genome / "genome.fa", genome / "chrom.sizes", None)
+    table = read_gtf_genes(genome / "g.gtf", open_fasta(genome / "genome.fa")).set_index("gene_id")
+    gc = table.loc["ENSG00000000009", ["UTR5GC", "CDSGC", "UTR3GC"]].tolist()
+    assert gc == pytest.approx([6 / 13, 6 / 38, 3 / 12])
 
 
 def test_equal_lengths_have_z_score_zero(genome):
@@ -164,6 +224,13 @@ def test_dropped_genes_are_counted(genome, caplog):
         "3 genes; dropped: 1 on chromosomes that are not used, 1 with more than 0.05 N in 20 bp "
         "around the TSS; kept: 1"
     ) in caplog.text
+    dropped = read_table(genome / "dropped.tsv").set_index("gene_id")
+    assert dropped["reason"].to_dict() == {
+        "E": "on a chromosome that is not used",
+        "C": "more N than window.max_n_fraction",
+    }
+    assert dropped["chrom"].to_dict() == {"E": "chrUn", "C": "c1"}
+    np.testing.assert_array_equal(dropped["n_fraction"], [np.nan, 0.1])
     with pytest.raises(UserError, match=r"none of 2 genes is left \(1 on other chromosomes, 1 wit"):
         prepare(genome, GENE_C + elsewhere, max_n_fraction=0.05)
 

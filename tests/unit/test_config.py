@@ -62,9 +62,20 @@ def test_sources_are_named_by_their_key():
         "genome.annotation",
         "cell_lines.A.h3k27ac",
         "cell_lines.A.dnase",
-        "cell_lines.A.expression.CAGE.bigwig.0",
+        "cell_lines.A.expression.CAGE.bigwig",
     ]
     assert sources["cell_lines.A.dnase"] == Source(encode="ENCFF414OGC")
+
+
+def test_tracks_of_labels_are_named_by_replicate_and_strand():
+    pair = {"forward": {"path": "f.bw"}, "reverse": {"path": "r.bw"}}
+    label = {"replicates": [pair, {"path": "b.bw"}], "span": 100}
+    config = parse_config(changed("cell_lines.A.expression.CAGE", label))
+    key = "cell_lines.A.expression.CAGE.replicates"
+    sources = {name: source.path for name, source in config.sources() if name.startswith(key)}
+    assert sources == {f"{key}.0.forward": "f.bw", f"{key}.0.reverse": "r.bw", f"{key}.1": "b.bw"}
+    pair = changed("cell_lines.A.expression.CAGE", {"bigwig": pair, "strand": "own"})
+    assert len(parse_config(pair).cell_lines["A"].expression["CAGE"].tracks()) == 1
 
 
 @pytest.mark.parametrize(
@@ -114,6 +125,37 @@ def test_sources_are_named_by_their_key():
         ("models.seq2exp_soft", {"window_length": 300_000}, "must lie between"),
         ("models.linear.spans", [200_000], "reach over the window"),
         ("cell_lines.A.expression.CAGE", {"table": {"path": "t"}}, "table and column go together"),
+        ("cell_lines.A.expression.CAGE", {"span": 2}, "exactly one of bigwig, replicates or table"),
+        (
+            "cell_lines.A.expression.CAGE.bigwig",
+            [{"path": "f.bw"}, {"path": "r.bw"}],
+            r"CAGE\.bigwig: a list may mean strands or replicates; give strands as {forward: \.\.\.,",
+        ),
+        (
+            "cell_lines.A.expression.CAGE.bigwig",
+            {"forward": {"path": "f.bw"}, "revers": {"path": "r.bw"}},
+            r"CAGE\.bigwig\.revers: unknown key \(did you mean 'reverse'\?\)",
+        ),
+        (
+            "cell_lines.A.expression.CAGE.bigwig",
+            {"forward": {"path": "f.bw"}},
+            r"CAGE\.bigwig\.reverse: required key is missing; add it",
+        ),
+        (
+            "cell_lines.A.expression.CAGE",
+            {"replicates": [{"path": "a.bw"}, {"forward": {}, "reverse": {"path": "r.bw"}}]},
+            r"CAGE\.replicates\.1\.forward: give exactly one of path, url or encode",
+        ),
+        (
+            "cell_lines.A.expression.CAGE.strand",
+            "own",
+            r"strand: own needs tracks of both strands; give {forward: \.\.\., reverse: \.\.\.}",
+        ),
+        (
+            "cell_lines.A.expression.CAGE",
+            {"table": {"path": "t"}, "column": "x", "span": 384},
+            r"expression\.CAGE: span does not go with table; remove it",
+        ),
     ],
 )
 def test_bad_values_are_one_line(key, value, message):

@@ -79,7 +79,7 @@ KEYS = {
     "h3k27ac.bw": "cell_lines.Toy.h3k27ac",
     "dnase.bw": "cell_lines.Toy.dnase",
     "contacts.cool": "cell_lines.Toy.hic",
-    "cage.bw": "cell_lines.Toy.expression.CAGE.bigwig.0",
+    "cage.bw": "cell_lines.Toy.expression.CAGE.bigwig",
     "rna.tsv": "cell_lines.Toy.expression.RNA.table",
 }
 
@@ -186,7 +186,7 @@ def test_wanted_chromosomes(files):
     raw["genome"]["chromosomes"] = ["chr1", "3"]
     run(raw)
     write_bigwig(folder / "cage.bw", {"chr1": np.ones(10)}, {"chr1": SIZES["chr1"]})
-    with pytest.raises(UserError, match=r"CAGE\.bigwig\.0: .*cage\.bw: no chromosome '3'.*zeros"):
+    with pytest.raises(UserError, match=r"CAGE\.bigwig: .*cage\.bw: no chromosome '3'.*zeros"):
         run(raw)
     raw["window"]["missing_chromosome"] = "zeros"
     run(raw)

@@ -43,6 +43,20 @@ def test_comma_and_gzip_by_name(tmp_path):
         assert read_table(tmp_path / name, ["id"]).x.tolist() == [1]
 
 
+def test_separators_at_the_end_of_lines_are_no_column(tmp_path):
+    # Roadmap's 57epigenomes.RPKM.pc.gz has them, but not in its header.
+    (tmp_path / "t.tsv").write_text("gene_id\tE000\tE123\nENSG1\t23.5\t43\t\nENSG2\t1\t\t\n")
+    table = read_table(tmp_path / "t.tsv", ["E123"])
+    assert table.columns.tolist() == ["gene_id", "E000", "E123"]
+    assert table["gene_id"].tolist() == ["ENSG1", "ENSG2"]
+    np.testing.assert_array_equal(table["E123"], [43, np.nan])
+    (tmp_path / "t.tsv").write_text("gene_id\tE000\nENSG1\t23.5\t\nENSG2\t1\t7\n")
+    with pytest.raises(UserError, match=r"t\.tsv: not a readable table \(a line is longer than"):
+        read_table(tmp_path / "t.tsv")
+    (tmp_path / "t.tsv").write_text("gene_id\tE000\n")
+    assert read_table(tmp_path / "t.tsv").shape == (0, 2)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

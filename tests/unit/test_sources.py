@@ -182,7 +182,7 @@ def test_local_files_are_copied_and_checked(tmp_path, monkeypatch):
     ("key", "extension"),
     [
         ("cell_lines.K562.dnase", "bigWig"),
-        ("cell_lines.K562.expression.CAGE.bigwig.0", "bigWig"),
+        ("cell_lines.K562.expression.CAGE.bigwig", "bigWig"),
         ("cell_lines.K562.hic", "hic"),
         ("genome.blacklist", "bed.gz"),
         ("cell_lines.K562.expression.RNA.table", "tsv"),

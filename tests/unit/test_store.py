@@ -129,7 +129,7 @@ def test_label_and_contact_files_without_a_chromosome(toy, tmp_path, caplog):
     write_bigwig(tmp_path / "part.bw", part, {c: SIZES[c] for c in part})
     (bins, counts) = 24, toy.contacts[:24, :24]
     write_cooler(tmp_path / "part.cool", {"chr1": bins * CONTACT_BIN}, CONTACT_BIN, counts)
-    cage = {"labels": {"CAGE": LabelInputs(bigwigs=(tmp_path / "part.bw",))}}
+    cage = {"labels": {"CAGE": LabelInputs(replicates=((tmp_path / "part.bw",),))}}
     part_map = HiCInputs(tmp_path / "part.cool", CONTACT_BIN, "NONE")
     contact = {"hic": part_map}
     with pytest.raises(UserError, match=r"part\.bw: no chromosome 'chr3', it has chr1, chr2"):
@@ -178,7 +178,7 @@ def test_track_of_another_assembly(toy, tmp_path):
 
 def test_no_label_at_all(toy, tmp_path):
     (tmp_path / "rna.tsv").write_text("gene_id\trpkm\nG1\t\n")
-    labels = {"RNA": LabelInputs(table=tmp_path / "rna.tsv", column="rpkm", transform="none")}
+    labels = {"RNA": LabelInputs(table=tmp_path / "rna.tsv", column=("rpkm",), transform="none")}
     with pytest.raises(UserError, match="no gene has a label for RNA"):
         build_store(tmp_path / "s", **{**toy.inputs(), "labels": labels})
 

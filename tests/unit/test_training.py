@@ -50,6 +50,7 @@ def data(tmp_path_factory) -> Path:
     prepare_genome(source / "genome.fa.gz", folder / "genome.fa", folder / "chrom.sizes", None)
     prepare_genes(
         folder / "genes.tsv",
+        folder / "genes_dropped.tsv",
         fasta=folder / "genome.fa",
         chrom_sizes=folder / "chrom.sizes",
         annotation=source / "annotation.gtf.gz",
@@ -69,7 +70,7 @@ def data(tmp_path_factory) -> Path:
         h3k27ac=source / "SimA.H3K27ac.bw",
         dnase=source / "SimA.DNase.bw",
         hic=None,
-        labels={"CAGE": LabelInputs(bigwigs=(source / "SimA.CAGE.bw",))},
+        labels={"CAGE": LabelInputs(replicates=((source / "SimA.CAGE.bw",),))},
         window=WindowConfig(length=1000, promoter_length=200),
         power_law=PowerLaw(bin=200),
     )

@@ -59,7 +59,9 @@ def test_training_asks_for_a_gpu_and_for_its_time(tmp_path):
     assert "runtime=1020" in resources
 
 
-@pytest.mark.parametrize("module", ["cli", "config", "resources", "sources"])
+@pytest.mark.parametrize(
+    "module", ["cli", "config", "inputs", "resources", "sources", "doctor.command"]
+)
 def test_reading_the_snakefile_imports_no_torch(module):
     code = f"import sys, seq2exp.{module}; sys.exit(bool({{'torch', 'numba'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,1 @@
+"""The data of a cell line, examined before anything is trained on them."""

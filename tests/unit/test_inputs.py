@@ -1,0 +1,81 @@
+"""From config keys to paths: what is fetched, under which name, and how labels are read."""
+
+from pathlib import Path
+
+from seq2exp.config import parse_config
+from seq2exp.expression import LabelInputs
+from seq2exp.inputs import hic_settings, label_files, label_settings, locate
+
+SHARED = {"url": "https://host/labels.zip", "member": "t.csv"}
+RAW = {
+    "results": "out/",
+    "genome": {"name": "toy", "fasta": {"path": "g.fa"}, "genes": {"path": "genes.tsv"}},
+    "assays": ["CAGE", "RNA"],
+    "cell_lines": {
+        "A": {
+            "h3k27ac": {"path": "a.bw"},
+            "dnase": {"encode": "ENCFF414OGC"},
+            "hic": {"url": "https://host/m.hic", "resolution": 1000},
+            "expression": {
+                "CAGE": {
+                    "replicates": [
+                        {"forward": {"path": "f.bw"}, "reverse": {"url": "https://host/r.bw"}},
+                        {"path": "both.bw"},
+                    ],
+                    "span": 100,
+                },
+                "RNA": {"table": SHARED, "column": ["x", "y"], "id_kind": "gene_name"},
+            },
+        },
+        "B": {
+            "h3k27ac": {"path": "b.zip", "member": "b.bw"},
+            "dnase": {"path": "b2.bw"},
+            "expression": {
+                "CAGE": {"bigwig": {"path": "b3.bw"}},
+                "RNA": {"table": SHARED, "column": "z", "transform": "none"},
+            },
+        },
+    },
+    "models": {"caduceus": {}},
+}
+
+
+def test_local_files_stay_and_shared_ones_are_fetched_once():
+    paths, fetched = locate(parse_config(RAW))
+    assert paths["cell_lines.A.h3k27ac"] == "a.bw"
+    assert paths["cell_lines.A.dnase"] == "out/sources/cell_lines.A.dnase.ENCFF414OGC.bigWig"
+    assert paths["cell_lines.B.h3k27ac"] == "out/sources/cell_lines.B.h3k27ac.b.bw"
+    table = "cell_lines.A.expression.RNA.table.t.csv"
+    assert paths["cell_lines.A.expression.RNA.table"] == f"out/sources/{table}"
+    assert paths["cell_lines.B.expression.RNA.table"] == f"out/sources/{table}"
+    assert len(fetched) == 5
+    assert fetched[table][0] == "cell_lines.A.expression.RNA.table"
+    assert fetched["cell_lines.A.hic.m.hic"][1].url == "https://host/m.hic"
+
+
+def test_label_settings_are_those_of_label_inputs():
+    config = parse_config(RAW)
+    paths = locate(config).paths
+    settings = label_settings(config, paths, "A")
+    reverse = Path("out/sources/cell_lines.A.expression.CAGE.replicates.0.reverse.r.bw")
+    table = Path("out/sources/cell_lines.A.expression.RNA.table.t.csv")
+    assert LabelInputs(**settings["CAGE"]) == LabelInputs(
+        replicates=((Path("f.bw"), reverse), (Path("both.bw"),)), span=100
+    )
+    assert LabelInputs(**settings["RNA"]) == LabelInputs(
+        table=table, column=("x", "y"), id_kind="gene_name"
+    )
+    assert label_files(settings) == [Path("f.bw"), reverse, Path("both.bw"), table]
+    settings = label_settings(config, paths, "B")
+    assert LabelInputs(**settings["CAGE"]) == LabelInputs(replicates=((Path("b3.bw"),),))
+    assert settings["RNA"]["transform"] == "none"
+
+
+def test_hic_settings():
+    config = parse_config(RAW)
+    assert hic_settings(config, "A") == {
+        "resolution": 1000,
+        "normalization": "VC",
+        "missing_chromosome": "error",
+    }
+    assert hic_settings(config, "B") is None
