@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_v
 
 from seq2exp.errors import UserError
 from seq2exp.model_config import ModelConfig, PositiveInt, Strict
+from seq2exp.source_config import HiCSource, Source, strands_apart
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
 """A name that becomes a file name: letters, digits, ``_`` and ``-``; no dots, no slashes."""
@@ -21,43 +22,6 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=6
 Chromosome = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-
-
-# --------------------------------------------------------------------------- sources
-
-
-class Source(Strict):
-    """One file, given as exactly one of a local path, a URL or an ENCODE accession."""
-
-    path: str | None = None
-    url: Annotated[str, Field(pattern=r"^(https?|ftp|file)://")] | None = None
-    encode: Annotated[str, Field(pattern=r"^ENCFF[0-9]{3}[A-Z]{3}$")] | None = None
-    md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    bytes: PositiveInt | None = None
-    member: str | None = None
-    """The file to take out of a .zip archive."""
-
-    @model_validator(mode="after")
-    def _one_place(self) -> Self:
-        given = [key for key in ("path", "url", "encode") if getattr(self, key)]
-        if len(given) != 1:
-            raise ValueError(
-                f"give exactly one of path, url or encode (found: {', '.join(given) or 'none'})"
-            )
-        return self
-
-
-class HiCSource(Source):
-    """A contact map (.hic, .cool or .mcool)."""
-
-    resolution: PositiveInt = 5000
-    """Bin size in bp."""
-    normalization: str = "VC"
-    """Name of the balancing vector (VC, KR, weight, ...) or NONE for raw counts."""
-    missing_chromosome: Literal["error", "zeros", "distance"] = "error"
-    """For genes on a chromosome that the map lacks. distance: the map's own mean at each distance
-    from a TSS, over the genes on the chromosomes that it has."""
 
 
 class PowerLaw(Strict):
@@ -125,14 +89,10 @@ class WindowConfig(Strict):
 # --------------------------------------------------------------------------- cell lines
 
 
-def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, dict | Source) else value
-
-
 class LabelConfig(Strict):
     """The label of one assay: summed from CAGE bigWig(s), or a column of a table."""
 
-    bigwig: Annotated[tuple[Source, ...], BeforeValidator(_as_list)] | None = None
+    bigwig: Annotated[tuple[Source, ...], BeforeValidator(strands_apart)] | None = None
     """One track, or a list that is added up (forward and reverse strand)."""
     span: PositiveInt = 384
     """bp around the TSS that are summed (bigWig only)."""
@@ -383,8 +343,11 @@ def _first_problem(error: ValidationError) -> str:
 
 
 def _written_key(location: tuple[int | str, ...]) -> str:
-    """The key as the user wrote it: without the tag that the union of model kinds puts third."""
-    parts = [str(part) for part in location if part != "[key]"]
+    """The key as the user wrote it: without the tag that the union of model kinds puts third.
+
+    What is in brackets ("[key]", tags of our own) is not of the user either.
+    """
+    parts = [str(part) for part in location if not str(part).startswith("[")]
     if parts[:1] == ["models"]:
         del parts[2:3]
     return ".".join(parts) or "(top level)"
