@@ -120,7 +120,9 @@ def _check_use(
     path: Path, key: str, source: Source, labels: dict[str, LabelConfig], assembly: _Assembly
 ) -> None:
     if isinstance(source, HiCSource):
-        contact_map = open_contact_map(path, source.resolution, source.normalization)
+        contact_map = open_contact_map(
+            path, source.resolution, source.normalization, source.missing_normalization
+        )
         missing: Missing = "error" if source.missing_chromosome == "error" else "zeros"
         assembly.check(contact_map.sizes, path, key, missing=missing)
     elif key.endswith((".h3k27ac", ".dnase")) or ".bigwig." in key:

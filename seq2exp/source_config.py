@@ -79,15 +79,22 @@ class Source(Strict):
         return self
 
 
+def both_strands(value: Any) -> Any:
+    """Turn ``{fantom5: ...}`` without strand into its forward and reverse track."""
+    if not (isinstance(value, dict) and "fantom5" in value and "strand" not in value):
+        return value
+    return {"forward": {**value, "strand": "+"}, "reverse": {**value, "strand": "-"}}
+
+
 def strands_apart(value: Any) -> Any:
-    """Make a list of one source, and of ``{fantom5: ...}`` without strand its two strands."""
+    """Make a list of one source, and two sources of a FANTOM5 library without strand."""
     listed = [value] if isinstance(value, dict | Source) else value
     if not isinstance(listed, list | tuple):
         return value
     apart: list[Any] = []
     for one in listed:
-        whole = isinstance(one, dict) and "fantom5" in one and "strand" not in one
-        apart += [{**one, "strand": strand} for strand in "+-"] if whole else [one]
+        pair = both_strands(one)
+        apart += [one] if pair is one else pair.values()
     return apart
 
 
@@ -99,7 +106,7 @@ class HiCSource(Source):
     normalization: str = "VC"
     """Name of the balancing vector (VC, KR, weight, ...) or NONE for raw counts."""
     missing_normalization: Literal["error", "none"] = "error"
-    """Where the map lacks that vector. none: raw counts, and a warning."""
+    """Where the map, or a chromosome of it, lacks that vector. none: raw counts, and a warning."""
     missing_chromosome: Literal["error", "zeros", "distance"] = "error"
     """For genes on a chromosome that the map lacks. distance: the map's own mean at each distance
     from a TSS, over the genes on the chromosomes that it has."""
