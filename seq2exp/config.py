@@ -39,6 +39,13 @@ class PowerLaw(Strict):
 # --------------------------------------------------------------------------- genome
 
 
+class FeaturesConfig(Strict):
+    """The eight mRNA features (``schemas.MRNA_FEATURES``) from a table."""
+
+    table: Source
+    id_column: str = "gene_id"
+
+
 class GenomeConfig(Strict):
     """The reference: sequence, genes, excluded regions."""
 
@@ -48,6 +55,8 @@ class GenomeConfig(Strict):
     """GENCODE-style GTF: TSS per gene and the eight mRNA features."""
     genes: Source | None = None
     """Instead of an annotation: a table with chrom, tss (0-based), strand, gene_id, gene_name."""
+    features: FeaturesConfig | None = None
+    """The mRNA features, instead of those that the annotation or the table of genes gives."""
     blacklist: Source | None = None
     chromosomes: Annotated[tuple[Chromosome, ...], Field(min_length=1)] | None = None
     """Chromosomes to use; every one in the FASTA when left out."""
@@ -218,6 +227,8 @@ class EvaluationConfig(Strict):
     """What predictions and regions are held against."""
 
     truth: TruthConfig | None = None
+    references: dict[Name, Source] = Field(default_factory=dict)
+    """Independent evidence on regulatory elements, under names of one's own."""
     loci: NonNegativeInt = 3
     """Number of test loci to draw."""
 

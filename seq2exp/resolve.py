@@ -88,7 +88,7 @@ def resolve(
         Where the answers of portals are kept.
     lock
         What was found before is taken from here; what is found with size and checksum is written.
-        (FANTOM5 publishes neither: write those of the download under :func:`lock_key`.)
+        (FANTOM5 publishes neither: its files are pinned under :func:`lock_key` once downloaded.)
     offline
         Ask nobody: lock file and kept answers only.
 
@@ -110,15 +110,12 @@ def resolve(
     return found
 
 
-def to_lock(found: RemoteFile, *, bytes: int = 0, md5: str = "") -> LockEntry:
-    """Write a file as an entry of the lock file; size and checksum where it has none itself."""
+def to_lock(found: RemoteFile) -> LockEntry:
+    """Write a file with size and checksum as an entry of the lock file."""
+    assert found.bytes
     facts = found._replace(url="", bytes=None, md5=None)._asdict()
-    return LockEntry(
-        url=found.url,
-        bytes=found.bytes or bytes,
-        md5=found.md5 or md5,
-        extra={name: value for name, value in facts.items() if value},
-    )
+    extra = {name: value for name, value in facts.items() if value}
+    return LockEntry(url=found.url, bytes=found.bytes, md5=found.md5, extra=extra)
 
 
 def from_lock(entry: LockEntry) -> RemoteFile:

@@ -103,7 +103,7 @@ def test_what_was_downloaded_is_pinned(portal, ask, tmp_path):
     assert name == "fantom5:CNhs14067,strand=+,assembly=GRCh38"
     lock = SourceLock(tmp_path / "lock.json")
     assert lock.get(name) is None
-    lock.record(name, to_lock(found, bytes=5, md5="0" * 32))
+    lock.record(name, to_lock(found._replace(bytes=5, md5="0" * 32)))
     portal.answers["/datahub/hg38/trackDb.txt"] = "now something else"
     for file in (tmp_path / "answers").iterdir():
         file.unlink()
