@@ -3,6 +3,7 @@
 #   snakemake --cores all                               # config.yaml
 #   snakemake --cores all --configfile my_config.yaml   # my_config.yaml instead of config.yaml
 #   snakemake --profile slurm                           # on a Slurm cluster
+#   snakemake --cores 1 sources                         # only fetch every file that the config names
 #
 # Every setting is described in config.yaml.
 import os
@@ -35,6 +36,16 @@ except UserError as error:
 report: "report/workflow.rst"
 
 
+# Files that are there already, perhaps placed by hand: no job makes them, so no job checks them.
+onstart:
+    from seq2exp.downloads.all_files import verify_files
+
+    try:
+        verify_files(CONFIG)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
 include: "rules/common.smk"
 include: "rules/inputs.smk"
 include: "rules/sources.smk"
@@ -53,3 +64,9 @@ rule all:
         f"{RESULTS}/summary.json",
         f"{RESULTS}/summary.tsv",
         [files_of(run) for run in RUNS],
+
+
+rule sources:
+    input:
+        [f"{RESULTS}/sources/{file}" for file in FETCHED],
+    localrule: True

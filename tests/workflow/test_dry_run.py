@@ -35,6 +35,13 @@ def test_root_config_is_the_default_and_needs_no_network(tmp_path):
     assert expected.items() <= counts.items()
 
 
+def test_all_sources_are_a_target(tmp_path):
+    shutil.copy(ROOT / "config.yaml", tmp_path)
+    counts = job_counts(run_snakemake("--dry-run", "sources", cwd=tmp_path))
+    # 20 that the models need, the RNA labels of H1, and 7 files for the evaluation
+    assert counts == {"fetch_source": 28, "sources": 1, "total": 29}
+
+
 def test_a_configfile_replaces_config_yaml(demo_folder, demo_config, tmp_path):
     shutil.copytree(demo_folder, tmp_path, dirs_exist_ok=True)
     shutil.copy(ROOT / "config.yaml", tmp_path)
