@@ -1,27 +1,12 @@
 """From the files that the config names to the inputs of rules."""
 
-import re
 from pathlib import Path
 
-from seq2exp.config import Source
-from seq2exp.sources import source_filename
+from seq2exp.sources import plan_sources
 
-# key of the config -> path of its file: itself where local, or its fetched copy
-SOURCES = {}
-# name of a fetched copy -> (key of the config, where it comes from)
-FETCHED = {}
-
-for _key, _source in CONFIG.sources():
-    # Only what says where the file is: another resolution of a contact map is the same download.
-    _place = Source(**{field: getattr(_source, field) for field in Source.model_fields})
-    if _place.path and not _place.member:
-        SOURCES[_key] = _place.path
-        continue
-    # A file that several keys share is fetched once.
-    _known = [name for name, (_, place) in FETCHED.items() if place == _place]
-    _name = _known[0] if _known else source_filename(_key, _place)
-    FETCHED.setdefault(_name, (_key, _place))
-    SOURCES[_key] = f"{RESULTS}/sources/{_name}"
+# SOURCES: key of the config -> path of its file: itself where local, or its fetched copy
+# FETCHED: name of a fetched copy -> what it is
+SOURCES, FETCHED = plan_sources(CONFIG)
 
 
 def source(key):
@@ -58,7 +43,7 @@ def label_files(wildcards):
 def hic_settings(wildcards):
     """How to read a cell line's contact map; nothing without one."""
     hic = CONFIG.cell_lines[wildcards.cell_line].hic
-    keys = {"resolution", "normalization", "missing_chromosome"}
+    keys = {"resolution", "normalization", "missing_normalization", "missing_chromosome"}
     return hic and hic.model_dump(include=keys)
 
 

@@ -233,6 +233,15 @@ class EvaluationConfig(Strict):
     """Number of test loci to draw."""
 
 
+class DownloadsConfig(Strict):
+    """How files are fetched."""
+
+    lock_file: str = "sources.lock.json"
+    """Checksums of files when they were first used, relative to the working directory."""
+    retries: NonNegativeInt = 10
+    """Tries of one download in a row that bring nothing new before it fails."""
+
+
 class ResourcesConfig(Strict):
     """Caps for cluster jobs; see rules/common.smk for how they are estimated."""
 
@@ -245,6 +254,9 @@ class Config(Strict):
     """All of config.yaml."""
 
     results: str = "results"
+    offline: bool = False
+    """The workflow fetches nothing; what is missing is listed before any job."""
+    downloads: DownloadsConfig = DownloadsConfig()
     genome: GenomeConfig
     window: WindowConfig = WindowConfig()
     power_law: PowerLaw = PowerLaw()

@@ -47,6 +47,10 @@ class SourceLock:
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
 
+    def keys(self) -> set[str]:
+        """Return the keys of all entries."""
+        return set(self._load())
+
     def get(self, key: str) -> LockEntry | None:
         """Return the entry of a key, None if there is none.
 
