@@ -3,8 +3,7 @@
 Values are counts of CAGE tags by the base of their 5' end (CTSS), one file a strand.
 
 Source: the hub's ``trackDb.txt`` (UCSC track hub format, https://genome.ucsc.edu/goldenPath/help/hgTrackHubHelp.html);
-a track file is named ``{sample}.{library}.{RNA id}.{assembly}[...].ctss.{fwd|rev}.bw``. FANTOM5
-data are CC BY 4.0; cite Forrest et al. 2014 and, for hg38, Abugessaisa et al. 2017.
+a track file is named ``{sample}.{library}.{RNA id}.{assembly}[...].ctss.{fwd|rev}.bw``.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from seq2exp.errors import UserError
 from seq2exp.portals import Answers, RemoteFile
 
 HUB = "https://fantom.gsc.riken.jp/5/datahub"
-CITATION = "FANTOM5, CC BY 4.0; cite Forrest et al. 2014 and Abugessaisa et al. 2017 (hg38)"
+CITATION = "FANTOM5; cite Forrest et al. 2014 and, for hg38, Abugessaisa et al. 2017"
 FOLDERS = {"GRCh38": "hg38", "hg19": "hg19", "mm10": "mm10"}
 """The hub's name of an assembly by ENCODE's."""
 STRANDS = {"+": "fwd", "-": "rev"}

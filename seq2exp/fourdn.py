@@ -12,7 +12,7 @@ from seq2exp.errors import UserError
 from seq2exp.portals import Answers, RemoteFile
 
 PORTAL = "https://data.4dnucleome.org"
-CITATION = "4D Nucleome, free to use; cite the accession and the publication of its experiment set"
+CITATION = "4D Nucleome; cite the accession, the study behind it, and Reiff et al. 2022"
 _REMEDY = "give the file by url or path, an ENCODE contact map, or leave hic out (power law)"
 
 

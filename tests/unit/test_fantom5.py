@@ -91,7 +91,7 @@ def test_both_strands_of_a_library_from_one_request(portal, ask):
     assert (forward.accession, forward.assay, forward.assembly) == ("CNhs14067", "CAGE", "GRCh38")
     assert (forward.output_type, reverse.output_type) == ("CTSS counts, fwd", "CTSS counts, rev")
     assert (forward.bytes, forward.md5) == (None, None)
-    assert "CC BY 4.0" in forward.citation
+    assert "Forrest et al. 2014" in forward.citation
     assert ask(offline=True) == forward
     assert portal.asked == ["/datahub/hg38/trackDb.txt"]
 
