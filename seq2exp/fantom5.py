@@ -99,5 +99,5 @@ def count_tracks(text: str, base: str) -> dict[tuple[str, str], str]:
         found = re.search(r"/ctss/.*[./](CNhs\d+)\.[^/]*\.(fwd|rev)\.(?:bw|bigWig)$", url)
         if found:
             strand = "+" if found[2] == "fwd" else "-"
-            tracks.setdefault((found[1], strand), re.sub("^http:", "https:", url))
+            tracks.setdefault((found[1], strand), re.sub("^http://fantom", "https://fantom", url))
     return tracks
