@@ -89,6 +89,8 @@ class Manifest:
         try:
             with open(self.path, newline="", encoding="utf-8") as handle:
                 table = csv.DictReader(handle, delimiter="\t", strict=True)
+                if tuple(table.fieldnames or ()) != Row._fields:
+                    raise ValueError
                 lines: list[dict[str, Any]] = list(table)
             rows = [Row(**{**line, "bytes": int(line["bytes"])}) for line in lines]
         except FileNotFoundError:

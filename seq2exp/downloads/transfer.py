@@ -86,13 +86,16 @@ def download(
     try:
         while True:
             try:
-                return _try(url, part, name, check_size, patience)
+                _try(url, part, name, check_size, patience)
+                break
             except TransientError as trouble:
                 failures = 1 if _size(part) > most else failures + 1
                 most = max(most, _size(part))
                 seconds = _wait(trouble, failures, patience)
                 log.warning("%s: %s: %s; next try in %.0f s", name, url, trouble, seconds)
                 time.sleep(seconds)
+        if not _size(part):
+            raise RefusedError("an empty file; correct the address (is a login needed?)")
     except RefusedError as refusal:
         raise UserError(f"{name}: {url}: {refusal}") from None
     finally:
