@@ -36,14 +36,26 @@ except UserError as error:
 report: "report/workflow.rst"
 
 
+PINNED = set()  # entries of the lock file when the workflow started
+
+
 # Files that are there already, perhaps placed by hand: no job makes them, so no job checks them.
 onstart:
-    from seq2exp.downloads.all_files import verify_files
+    from seq2exp.downloads.all_files import pinned, verify_files
 
     try:
+        PINNED.update(pinned(CONFIG))
         verify_files(CONFIG)
     except UserError as error:
         sys.exit(f"error: {error}")
+
+
+# What jobs have pinned is in their logs only.
+onsuccess:
+    from seq2exp.downloads.all_files import newly_pinned
+
+    if news := newly_pinned(CONFIG, PINNED):
+        print(news, file=sys.stderr)
 
 
 include: "rules/common.smk"

@@ -31,11 +31,10 @@ def download_sources(config: Config, *, jobs: int = 4) -> None:
     """
     files = list(plan_sources(config).fetched.values())
     depot = depot_of(config, offline=False)
-    before = depot.lock.keys()
+    before = pinned(config)
     failures = _fetch_all(files, depot, jobs)
-    new = len(depot.lock.keys() - before)
-    if new:
-        log.info("%s: %s; keep it with the config", depot.lock.path, _counted(new, "new entry"))
+    if news := newly_pinned(config, before):
+        log.info("%s", news)
     if failures:
         raise UserError("\n  ".join([f"{_counted(len(failures), 'file')} missing:", *failures]))
     size = sum(file.path.stat().st_size for file in files)
@@ -60,6 +59,18 @@ def _fetch_all(files: Iterable[FetchedFile], depot: Depot, jobs: int) -> list[st
             # Threads cannot be stopped, but what they leave can be continued.
             log.error("interrupted; start again, it goes on where it stopped")
             os._exit(130)
+
+
+def pinned(config: Config) -> set[str]:
+    """Return the keys of the lock file's entries."""
+    return depot_of(config).lock.keys()
+
+
+def newly_pinned(config: Config, before: set[str]) -> str:
+    """Say how many entries the lock file has won; empty if none."""
+    lock = depot_of(config).lock
+    new = len(lock.keys() - before)
+    return f"{lock.path}: {_counted(new, 'new entry')}; keep it with the config" if new else ""
 
 
 # --------------------------------------------------------------------------- before the workflow

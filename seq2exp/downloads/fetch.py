@@ -8,7 +8,7 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -46,6 +46,8 @@ def fetch(file: FetchedFile, depot: Depot) -> None:
     """
     depot.hidden.mkdir(parents=True, exist_ok=True)
     with _only_one(depot.hidden / f"{file.path.name}.lock", file.key):
+        for left in file.path.parent.glob(f".tmp-*-{file.path.name}"):
+            left.unlink()  # by a process that was killed
         local = local_path(file.source)
         if file.path.exists() and not _outdated(file.path, local):
             _accept(file, depot)
@@ -86,12 +88,12 @@ def missing_line(file: FetchedFile) -> str:
 @contextmanager
 def _only_one(lock: Path, name: str) -> Iterator[None]:
     """Hold a lock that the system takes back from a process that was killed."""
-    guard = FileLock(lock, poll_interval=0.1)
+    guard = FileLock(lock)
     try:
         guard.acquire(blocking=False)
     except Timeout:
         log.info("%s: another process is fetching it; waiting", name)
-        guard.acquire()
+        guard.acquire(poll_interval=0.2)
     try:
         yield
     finally:
@@ -167,8 +169,9 @@ def _link(served: Path, path: Path) -> None:
     except OSError:
         # Some file systems have no hard links: then there is one name less.
         os.rename(served, path)
-    # The workflow goes by the age of files: this one is of now.
-    os.utime(path)
+    with suppress(PermissionError):
+        # The workflow goes by the age of files: this one is of now.
+        os.utime(path)
 
 
 def _extract(archive: Path, member: str, out: Path, place: str) -> None:

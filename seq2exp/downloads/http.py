@@ -80,7 +80,11 @@ def open_http(
     start = 0
     if reply.status_code == 206 and "Range" in headers:
         first, total = _content_range(reply)
-        if first != have.size or total not in (0, have.total) or version not in ("", have.version):
+        if (
+            first != have.size
+            or total not in (0, have.total or total)
+            or version not in ("", have.version)
+        ):
             # Another piece than the one asked for, or of another version.
             reply.close()
             return open_http(session, url, Have(), timeout)

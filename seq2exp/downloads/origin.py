@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from seq2exp.config import Config, Source
 from seq2exp.downloads.checks import Check
 from seq2exp.downloads.transfer import PATIENT, Patience
+from seq2exp.errors import UserError
 from seq2exp.lockfile import LockEntry, SourceLock
 from seq2exp.portals import RemoteFile
 from seq2exp.resolve import lock_key, needs_lookup, resolve
@@ -110,6 +111,11 @@ def locate(file: FetchedFile, depot: Depot, *, offline: bool = False) -> Origin:
         url = found.url
     else:
         pin = url = str(source.url)
+        if urlsplit(url).password:
+            # It would be written into the lock file and the manifest.
+            raise UserError(
+                f"{file.key}: url holds a password; put the login into ~/.netrc instead"
+            )
     checks = list(of_config(source))
     if not any(check.what != "bytes" for check in checks):
         entry = depot.lock.get(pin)

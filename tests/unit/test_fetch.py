@@ -137,6 +137,18 @@ def test_a_broken_download_is_continued_by_the_next_call(server, depot, wanted):
     assert server.sent("/x.bw") == len(BODY)
 
 
+def test_what_a_killed_process_left_is_removed(depot, wanted, by_hand):
+    by_hand(b"half of it", ".tmp-0123abcd-x.bw")
+    by_hand(b"of another", ".tmp-0123abcd-yx.bw")
+    fetch(wanted(), depot)
+    assert visible(depot) == [".tmp-0123abcd-yx.bw", "manifest.tsv", "x.bw"]
+
+
+def test_a_password_is_not_written_anywhere(depot, wanted):
+    text = refused(wanted(url="https://me:secret@x.org/x.bw"), depot)
+    assert text == "c.dnase: url holds a password; put the login into ~/.netrc instead"
+
+
 def test_a_full_disk(depot, wanted, monkeypatch):
     usage = transfer.shutil.disk_usage(depot.folder.parent)._replace(free=100)
     monkeypatch.setattr(transfer.shutil, "disk_usage", lambda path: usage)

@@ -108,6 +108,7 @@ def test_the_rule_fetches_once_however_often_it_runs(server, remote_config, tmp_
     target = "results/sources/genome.fasta.a"
     done = run_snakemake(target, cwd=tmp_path, config=remote_config)
     assert done.returncode == 0, done.stderr
+    assert "sources.lock.json: 1 new entry; keep it with the config" in done.stderr
     sources = tmp_path / "results" / "sources"
     assert (sources / "genome.fasta.a").read_bytes() == server.files["/a"]
     assert len((sources / "manifest.tsv").read_text().splitlines()) == 2
