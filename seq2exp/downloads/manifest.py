@@ -110,8 +110,9 @@ def joined(digests: dict[str, str]) -> str:
 
 def provider(url: str) -> tuple[str, str]:
     """Return who provides a file and a note on its licence, by the host of its address."""
-    host = urlsplit(url).hostname
-    if not host:
+    place = urlsplit(url)
+    host = place.hostname or ""
+    if place.scheme not in ("http", "https", "ftp"):
         return "local file", ""
     for end, (name, note) in PROVIDERS.items():
         if host == end or host.endswith(f".{end}"):

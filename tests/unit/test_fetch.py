@@ -439,6 +439,7 @@ def test_processes_that_fetch_the_same_file_fetch_it_once(server, depot, tmp_pat
         ("https://hgdownload.soe.ucsc.edu/x", "UCSC Genome Browser"),
         ("https://notzenodo.org/x", "notzenodo.org"),
         ("data/x.bw", "local file"),
+        ("file://./data/x.bw", "local file"),
     ],
 )
 def test_providers(url, name):
