@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from seq2exp.downloads.checks import check_file
 from seq2exp.downloads.manifest import BY_HAND, Manifest, Row, joined, now, provider
 from seq2exp.downloads.origin import Depot, Origin, locate, of_config
-from seq2exp.downloads.progress import progress
+from seq2exp.downloads.progress import progress, shown_bytes
 from seq2exp.downloads.streams import RefusedError
 from seq2exp.downloads.transfer import discard, download, require_space
 from seq2exp.errors import UserError
@@ -58,6 +58,8 @@ def fetch(file: FetchedFile, depot: Depot) -> None:
             with _only_one(depot.hidden / f"{origin.served_name}.lock", file.key):
                 served, digests = _serve(file, origin, depot)
                 _deliver(served, file, origin, digests, depot)
+                size = shown_bytes(file.path.stat().st_size)
+                log.info("%s: %s in %s", file.key, size, file.path)
 
 
 def verify(file: FetchedFile, depot: Depot) -> None:

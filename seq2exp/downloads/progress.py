@@ -29,7 +29,13 @@ def progress(name: str, total: int, done: int = 0) -> Iterator[Callable[[int], N
         Bytes that were there before.
     """
     with tqdm(
-        total=total or None, initial=done, unit="B", unit_scale=True, desc=name, disable=None
+        total=total or None,
+        initial=done,
+        unit="B",
+        unit_scale=True,
+        desc=name,
+        disable=None,
+        leave=False,
     ) as bar:
         if not bar.disable:
             yield lambda size: bar.update(size) and None
