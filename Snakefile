@@ -3,6 +3,7 @@
 #   snakemake --cores all                               # config.yaml
 #   snakemake --cores all --configfile my_config.yaml   # my_config.yaml instead of config.yaml
 #   snakemake --profile slurm                           # on a Slurm cluster
+#   snakemake --cores 1 sources                         # only fetch every file that the config names
 #
 # Every setting is described in config.yaml.
 import os
@@ -35,6 +36,28 @@ except UserError as error:
 report: "report/workflow.rst"
 
 
+PINNED = set()  # entries of the lock file when the workflow started
+
+
+# Files that are there already, perhaps placed by hand: no job makes them, so no job checks them.
+onstart:
+    from seq2exp.downloads.all_files import pinned, verify_files
+
+    try:
+        PINNED.update(pinned(CONFIG))
+        verify_files(CONFIG)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+# What jobs have pinned is in their logs only.
+onsuccess:
+    from seq2exp.downloads.all_files import newly_pinned
+
+    if news := newly_pinned(CONFIG, PINNED):
+        print(news, file=sys.stderr)
+
+
 include: "rules/common.smk"
 include: "rules/inputs.smk"
 include: "rules/sources.smk"
@@ -55,3 +78,9 @@ rule all:
         f"{RESULTS}/summary.json",
         f"{RESULTS}/summary.tsv",
         [files_of(run) for run in RUNS],
+
+
+rule sources:
+    input:
+        [f"{RESULTS}/sources/{file}" for file in FETCHED],
+    localrule: True

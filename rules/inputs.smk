@@ -1,11 +1,11 @@
 """From the files that the config names to the inputs of rules."""
 
-import re
-
 from seq2exp import inputs
+from seq2exp.sources import plan_sources
 
-# key of the config -> path of its file; name of a fetched copy -> (key, where it comes from)
-SOURCES, FETCHED = inputs.locate(CONFIG)
+# SOURCES: key of the config -> path of its file: itself where local, or its fetched copy
+# FETCHED: name of a fetched copy -> what it is
+SOURCES, FETCHED = plan_sources(CONFIG)
 
 
 def source(key):

@@ -28,6 +28,7 @@ rule prepare_genes:
     input:
         annotation=source("genome.annotation"),
         genes=source("genome.genes"),
+        features=source("genome.features.table"),
         fasta=rules.prepare_genome.output.fasta,
         index=rules.prepare_genome.output.index,
         chrom_sizes=rules.prepare_genome.output.chrom_sizes,
@@ -43,6 +44,7 @@ rule prepare_genes:
         runtime=runtime,
     params:
         code=CODE,
+        features_id=getattr(CONFIG.genome.features, "id_column", "gene_id"),
         gene_types=CONFIG.genome.gene_types,
         n_fraction_span=CONFIG.window.n_fraction_span or CONFIG.window.length,
         max_n_fraction=CONFIG.window.max_n_fraction,

@@ -1,20 +1,26 @@
 """Files of the config that are not on this disk: fetched once, checked, kept."""
 
+import re
 
-# The package's version is no parameter here: a new version must not download 40 GB again.
+from seq2exp.sources import local_path
+
+
+# Neither parameters nor the package's version here: nothing but a missing file, or a newer one on
+# this disk, must fetch 40 GB again and make everything after it anew. seq2exp.downloads.fetch
+# compares what is there with the config.
 rule fetch_source:
+    input:
+        lambda wildcards: local_path(FETCHED[wildcards.file].source) or [],
     output:
         f"{RESULTS}/sources/{{file}}",
     log:
         f"{LOGS}/fetch_source/{{file}}.log",
     wildcard_constraints:
         file=any_of(map(re.escape, FETCHED)),
-    retries: 3
+    # Downloads are repeated inside the job, where it helps and only as often as it helps.
+    retries: 0
     localrule: True
     conda:
         ENVIRONMENT
-    params:
-        key=lambda wildcards: FETCHED[wildcards.file][0],
-        source=lambda wildcards: FETCHED[wildcards.file][1].model_dump(exclude_none=True),
     script:
         "../workflow_scripts/fetch_source.py"

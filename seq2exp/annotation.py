@@ -46,6 +46,8 @@ def prepare_genes(
     chrom_sizes: Path,
     annotation: Path | None = None,
     genes: Path | None = None,
+    features: Path | None = None,
+    features_id: str = "gene_id",
     gene_types: Collection[str] = ("protein_coding",),
     n_fraction_span: int,
     max_n_fraction: float = 1.0,
@@ -63,6 +65,9 @@ def prepare_genes(
         From :func:`seq2exp.reference.prepare_genome`.
     annotation, genes
         One of them: a GTF, or a table (``tss`` 0-based).
+    features, features_id
+        A table of the mRNA features, in place of those of the annotation or of the table of genes,
+        and its column of gene ids. Genes that it lacks are dropped, and counted aloud.
     gene_types
         Of the GTF; all if empty.
     n_fraction_span, max_n_fraction
@@ -81,6 +86,8 @@ def prepare_genes(
     else:
         assert genes is not None
         source, table = genes, read_gene_table(genes)
+    if features is not None:
+        table = _with_features(table, read_features(features, features_id), features)
     kept, elsewhere = _on_genome(table, sizes, source)
     _check_tss(kept, sizes, source)
     kept[N_FRACTION] = n_fractions(kept, sequence, n_fraction_span)
@@ -156,6 +163,27 @@ def read_gene_table(path: Path) -> pd.DataFrame:
     return table[[*GENE_COLUMNS, *features]]
 
 
+def read_features(path: Path, id_column: str = "gene_id") -> pd.DataFrame:
+    """Read the mRNA features of genes from a table.
+
+    Returns
+    -------
+    DataFrame
+        ``schemas.MRNA_FEATURES`` as they are in the table, by gene id without version.
+
+    Raises
+    ------
+    UserError
+        A column is missing, a cell is no number, or a gene occurs twice.
+    """
+    table = read_table(path, [id_column, *MRNA_FEATURES], text=[id_column])
+    ids = pd.Index(table[id_column].map(strip_version))
+    doubled = ids[ids.duplicated()]
+    if len(doubled):
+        raise UserError(f"{path}: gene {doubled[0]!r} occurs twice in {id_column!r}; keep one")
+    return pd.DataFrame({name: numbers(table, name, path) for name in MRNA_FEATURES}, index=ids)
+
+
 def n_fractions(genes: pd.DataFrame, fasta: pyfaidx.Fasta, span: int) -> np.ndarray:
     """Share of N and of bases off the chromosome in [tss - span // 2, + span): (genes,) float64."""
     shares = []
@@ -163,6 +191,21 @@ def n_fractions(genes: pd.DataFrame, fasta: pyfaidx.Fasta, span: int) -> np.ndar
         start = tss - span // 2
         shares.append((read_codes(fasta, chrom, start, start + span) >= N_CODE).mean())
     return np.array(shares)
+
+
+def _with_features(genes: pd.DataFrame, features: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Give genes the features of a table in place of any others; drop those that it lacks."""
+    given = features.dropna().reindex(genes["gene_id"]).reset_index(drop=True)
+    found = given.notna().all(axis=1)
+    if not found.any():
+        raise UserError(
+            f"{path}: has none of the {len(genes)} genes ({shown(list(features.index))} against "
+            f"{shown(list(genes['gene_id']))}); correct genome.features, or remove it to compute the "
+            "features from the annotation"
+        )
+    log.info("%s: mRNA features; dropped: %d genes without", path, (~found).sum())
+    kept = genes[list(GENE_COLUMNS)].reset_index(drop=True).join(given)
+    return kept[found].reset_index(drop=True)
 
 
 def _on_genome(

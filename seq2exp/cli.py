@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import math
 import subprocess
 import sys
@@ -43,6 +44,11 @@ def main(argv: list[str] | None = None) -> None:
     deep.add_argument("--table", type=Path, help="also write all figures to this .tsv or .csv")
     deep.add_argument("--page", type=Path, help="also write the tables to this .html")
     deep.set_defaults(run=check)
+    fetch = commands.add_parser("download", help="fetch the files of a config, or list them")
+    fetch.add_argument("config", type=Path, help="YAML; - reads standard input")
+    fetch.add_argument("--list", action="store_true", help="only list them: nothing is fetched")
+    fetch.add_argument("--jobs", type=int, default=4, metavar="N", help="files at once (4)")
+    fetch.set_defaults(run=download)
     show = commands.add_parser("summary", help="print the table of a finished run")
     show.add_argument("summary", type=Path, help="summary.json of the results folder")
     show.set_defaults(run=summary)
@@ -56,11 +62,13 @@ def main(argv: list[str] | None = None) -> None:
 def check_config(arguments: argparse.Namespace) -> None:
     """Check a config the way the workflow does before its first job."""
     from seq2exp.config import parse_config
+    from seq2exp.downloads.all_files import require_files
     from seq2exp.preflight import preflight
 
     origin = arguments.origin or str(arguments.config)
     config = parse_config(read_yaml(arguments.config), origin)
     preflight(config, origin)
+    require_files(config, origin)
     runs = (config.cell_lines, config.assays, config.models, config.folds.run, config.seeds)
     print(f"{origin}: good; {math.prod(map(len, runs))} runs, results in {config.results}/")
 
@@ -90,6 +98,20 @@ def check(arguments: argparse.Namespace) -> None:
     errors = sum(len(checkup.errors()) for checkup in checkups)
     if errors:
         sys.exit(f"{ERROR}{arguments.config}: {errors} errors, see above; correct them first")
+
+
+def download(arguments: argparse.Namespace) -> None:
+    """Fetch, or list, what the workflow would fetch: the same files in the same place."""
+    from seq2exp.config import parse_config
+    from seq2exp.downloads.all_files import download_sources
+    from seq2exp.downloads.listing import list_sources, print_list
+
+    config = parse_config(read_yaml(arguments.config), str(arguments.config))
+    if arguments.list:
+        print_list(list_sources(config))
+        return
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    download_sources(config, jobs=max(1, arguments.jobs))
 
 
 def check_files(raw: dict, origin: str) -> None:

@@ -21,6 +21,7 @@ from pydantic import (
 from seq2exp.config_messages import first_problem
 from seq2exp.errors import UserError
 from seq2exp.model_config import ModelConfig, NetworkConfig, PositiveInt, Strict
+from seq2exp.source_config import HiCSource, Source, both_strands
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
 """A name that becomes a file name: letters, digits, ``_`` and ``-``; no dots, no slashes."""
@@ -28,43 +29,6 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=6
 Chromosome = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-
-
-# --------------------------------------------------------------------------- sources
-
-
-class Source(Strict):
-    """One file, given as exactly one of a local path, a URL or an ENCODE accession."""
-
-    path: str | None = None
-    url: Annotated[str, Field(pattern=r"^(https?|ftp|file)://")] | None = None
-    encode: Annotated[str, Field(pattern=r"^ENCFF[0-9]{3}[A-Z]{3}$")] | None = None
-    md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    bytes: PositiveInt | None = None
-    member: str | None = None
-    """The file to take out of a .zip archive."""
-
-    @model_validator(mode="after")
-    def _one_place(self) -> Self:
-        given = [key for key in ("path", "url", "encode") if getattr(self, key)]
-        if len(given) != 1:
-            raise ValueError(
-                f"give exactly one of path, url or encode (found: {', '.join(given) or 'none'})"
-            )
-        return self
-
-
-class HiCSource(Source):
-    """A contact map (.hic, .cool or .mcool)."""
-
-    resolution: PositiveInt = 5000
-    """Bin size in bp."""
-    normalization: str = "VC"
-    """Name of the balancing vector (VC, KR, weight, ...) or NONE for raw counts."""
-    missing_chromosome: Literal["error", "zeros", "distance"] = "error"
-    """For genes on a chromosome that the map lacks. distance: the map's own mean at each distance
-    from a TSS, over the genes on the chromosomes that it has."""
 
 
 class PowerLaw(Strict):
@@ -82,6 +46,13 @@ class PowerLaw(Strict):
 # --------------------------------------------------------------------------- genome
 
 
+class FeaturesConfig(Strict):
+    """The eight mRNA features (``schemas.MRNA_FEATURES``) from a table."""
+
+    table: Source
+    id_column: str = "gene_id"
+
+
 class GenomeConfig(Strict):
     """The reference: sequence, genes, excluded regions."""
 
@@ -91,6 +62,8 @@ class GenomeConfig(Strict):
     """GENCODE-style GTF: TSS per gene and the eight mRNA features."""
     genes: Source | None = None
     """Instead of an annotation: a table with chrom, tss (0-based), strand, gene_id, gene_name."""
+    features: FeaturesConfig | None = None
+    """The mRNA features, instead of those that the annotation or the table of genes gives."""
     blacklist: Source | None = None
     chromosomes: Annotated[tuple[Chromosome, ...], Field(min_length=1)] | None = None
     """Chromosomes to use; every one in the FASTA when left out."""
@@ -148,8 +121,9 @@ def _kind_of_track(value: Any) -> str:
 LabelTrack = Annotated[
     Annotated[Source, Tag("[track]")] | Annotated[StrandPair, Tag("[strands]")],
     Discriminator(_kind_of_track),
+    BeforeValidator(both_strands),
 ]
-"""One track, or ``forward`` and ``reverse``."""
+"""One track, or ``forward`` and ``reverse``; a FANTOM5 library is both of its strands."""
 
 
 def _no_list(value: Any) -> Any:
@@ -325,8 +299,19 @@ class EvaluationConfig(Strict):
     """What predictions and regions are held against."""
 
     truth: TruthConfig | None = None
+    references: dict[Name, Source] = Field(default_factory=dict)
+    """Independent evidence on regulatory elements, under names of one's own."""
     loci: NonNegativeInt = 3
     """Number of test loci to draw."""
+
+
+class DownloadsConfig(Strict):
+    """How files are fetched."""
+
+    lock_file: str = "sources.lock.json"
+    """Checksums of files when they were first used, relative to the working directory."""
+    retries: NonNegativeInt = 10
+    """Tries of one download in a row that bring nothing new before it fails."""
 
 
 class ResourcesConfig(Strict):
@@ -341,6 +326,9 @@ class Config(Strict):
     """All of config.yaml."""
 
     results: str = "results"
+    offline: bool = False
+    """The workflow fetches nothing; what is missing is listed before any job."""
+    downloads: DownloadsConfig = DownloadsConfig()
     genome: GenomeConfig
     window: WindowConfig = WindowConfig()
     power_law: PowerLaw = PowerLaw()

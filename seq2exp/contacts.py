@@ -9,6 +9,8 @@ while cooler's ``weight`` makes every row sum to 1, so that log10(1 + contact) i
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -18,7 +20,13 @@ from seq2exp.config import PowerLaw
 from seq2exp.errors import UserError
 from seq2exp.filetypes import require_kind
 from seq2exp.hictk import load_hictkpy
+from seq2exp.reference import match_chromosome, shown
 from seq2exp.tracks import resolve_chromosome
+
+log = logging.getLogger(__name__)
+
+MissingVector = Literal["error", "none"]
+"""What to do where a map lacks the wanted normalisation (``hic.missing_normalization``)."""
 
 
 class HiCInputs(NamedTuple):
@@ -28,6 +36,7 @@ class HiCInputs(NamedTuple):
     resolution: int
     normalization: str
     missing_chromosome: Literal["error", "zeros", "distance"] = "error"
+    missing_normalization: MissingVector = "error"
 
 
 class ContactMap(NamedTuple):
@@ -38,10 +47,26 @@ class ContactMap(NamedTuple):
     resolution: int
     normalization: str
     handle: Any
+    missing: MissingVector = "error"
+    raw: frozenset[str] = frozenset()
+    """Chromosomes that are read without normalisation, having no vector of it."""
 
 
-def open_contact_map(path: Path, resolution: int, normalization: str) -> ContactMap:
+def open_contact_map(
+    path: Path, resolution: int, normalization: str, missing: MissingVector = "error"
+) -> ContactMap:
     """Open a contact map at a resolution (bp) and check that the normalisation exists.
+
+    Parameters
+    ----------
+    path
+        A .hic, .cool or .mcool.
+    resolution
+        Bin size in bp.
+    normalization
+        Name of the balancing vector, or NONE for raw counts.
+    missing
+        ``none``: a map, or a chromosome of it, without this vector is read as raw counts, aloud.
 
     Raises
     ------
@@ -58,11 +83,15 @@ def open_contact_map(path: Path, resolution: int, normalization: str) -> Contact
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"{path}: unreadable contact map ({reason}); get the file again") from None
     if normalization != "NONE" and normalization not in known:
-        raise UserError(
-            f"{path}: no normalization {normalization!r} at {resolution} bp; it has "
-            f"{', '.join(['NONE', *known])}; set hic.normalization to one of these"
-        )
-    return ContactMap(path, sizes, resolution, normalization, handle)
+        problem = f"{path}: no normalization {normalization!r} at {resolution} bp"
+        if missing == "error":
+            raise UserError(
+                f"{problem}; it has {', '.join(['NONE', *known])}; set hic.normalization to one of "
+                "these, or hic.missing_normalization: none to use raw counts"
+            )
+        log.warning("%s: raw counts are used", problem)
+        normalization = "NONE"
+    return ContactMap(path, sizes, resolution, normalization, handle, missing)
 
 
 def _open(path: Path, resolution: int) -> Any:
@@ -176,19 +205,66 @@ def _map_contacts(
     return values
 
 
+def check_vectors(contact_map: ContactMap, chroms: Iterable[str]) -> ContactMap:
+    """Check that chromosomes have the normalisation's vector, before anything is read.
+
+    Parameters
+    ----------
+    contact_map
+        From :func:`open_contact_map`.
+    chroms
+        Those to be read; those that the map lacks are passed over.
+
+    Returns
+    -------
+    ContactMap
+        With ``missing="none"``, one that reads the chromosomes without vector as raw counts.
+
+    Raises
+    ------
+    UserError
+        Some lack it, with ``missing="error"``: names them.
+    """
+    raw = set()
+    for chrom in sorted(set(chroms)):
+        name = match_chromosome(chrom, contact_map.sizes)
+        try:
+            if name is not None:
+                _read(contact_map, f"{name}:0-1", f"{name}:0-1", name)
+        except RuntimeError:
+            raw.add(str(name))
+    if not raw:
+        return contact_map
+    problem = f"{contact_map.path}: no {contact_map.normalization} vector for {shown(sorted(raw))}"
+    if contact_map.missing == "error":
+        raise UserError(
+            f"{problem}; choose another hic.normalization, or hic.missing_normalization: none to "
+            "use raw counts there"
+        )
+    log.warning("%s: raw counts are used there", problem)
+    return contact_map._replace(raw=frozenset(raw))
+
+
 def _fetch(
     contact_map: ContactMap, name: str, rows: tuple[int, int], columns: tuple[int, int]
 ) -> np.ndarray:
     size, step = contact_map.sizes[name], contact_map.resolution
-    ranges = [f"{name}:{start * step}-{min(end * step, size)}" for start, end in (rows, columns)]
+    down, across = (
+        f"{name}:{start * step}-{min(end * step, size)}" for start, end in (rows, columns)
+    )
     try:
-        selector = contact_map.handle.fetch(
-            *ranges, normalization=contact_map.normalization, count_type="float64"
-        )
-        return selector.to_numpy()
+        return _read(contact_map, down, across, name)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(
-            f"{contact_map.path}: cannot read {ranges[0]} x {ranges[1]} with normalization "
+            f"{contact_map.path}: cannot read {down} x {across} with normalization "
             f"{contact_map.normalization} ({reason}); choose another hic.normalization"
         ) from None
+
+
+def _read(contact_map: ContactMap, rows: str, columns: str, name: str) -> np.ndarray:
+    normalization = "NONE" if name in contact_map.raw else contact_map.normalization
+    selector = contact_map.handle.fetch(
+        rows, columns, normalization=normalization, count_type="float64"
+    )
+    return selector.to_numpy()

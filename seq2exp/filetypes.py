@@ -38,6 +38,11 @@ def kind_of(path: Path) -> str:
         raise UserError(f"{path}: is a folder; give the path of a file") from None
     except PermissionError:
         raise UserError(f"{path}: permission denied; make the file readable") from None
+    return kind_of_bytes(head)
+
+
+def kind_of_bytes(head: bytes) -> str:
+    """Name the kind of a file by its first bytes (512 are enough), as :func:`kind_of` does."""
     for magic, kind in MAGIC.items():
         if head.startswith(magic):
             return kind

@@ -1,40 +1,11 @@
-"""From the sources that a config names to the files that rules and commands read."""
+"""From the paths of a config's sources to what rules and commands read."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from seq2exp.config import Config, Source, StrandPair
-from seq2exp.sources import source_filename
-
-
-class Located(NamedTuple):
-    """Where the file of every source is, or will be once it is fetched."""
-
-    paths: dict[str, str]
-    """Key of the config -> path: of the file itself where local, else of its fetched copy."""
-    fetched: dict[str, tuple[str, Source]]
-    """Name of a fetched copy -> first key of the config that names it, and where it comes from."""
-
-
-def locate(config: Config) -> Located:
-    """Find the path of every source; local files stay where they are, all else is fetched.
-
-    A file that several keys share is fetched once.
-    """
-    located = Located({}, {})
-    for key, source in config.sources():
-        # Only what says where the file is: another resolution of a contact map is the same download.
-        place = Source(**{field: getattr(source, field) for field in Source.model_fields})
-        if place.path and not place.member:
-            located.paths[key] = place.path
-            continue
-        known = [name for name, (_, other) in located.fetched.items() if other == place]
-        name = known[0] if known else source_filename(key, place)
-        located.fetched.setdefault(name, (key, place))
-        located.paths[key] = f"{config.results.rstrip('/')}/sources/{name}"
-    return located
 
 
 def label_settings(config: Config, paths: dict[str, str], cell_line: str) -> dict[str, Any]:
@@ -72,7 +43,8 @@ def hic_settings(config: Config, cell_line: str) -> dict[str, Any] | None:
     hic = config.cell_lines[cell_line].hic
     if hic is None:
         return None
-    return hic.model_dump(include={"resolution", "normalization", "missing_chromosome"})
+    keys = {"resolution", "normalization", "missing_normalization", "missing_chromosome"}
+    return hic.model_dump(include=keys)
 
 
 def _ends(track: Source | StrandPair) -> tuple[str, ...]:

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
-from seq2exp.config import Config, HiCSource, LabelConfig, Source
+from seq2exp.config import Config, HiCSource, Source
 from seq2exp.contacts import open_contact_map
 from seq2exp.errors import UserError
 from seq2exp.filetypes import kind_of, require_kind
 from seq2exp.reference import match_chromosome, shown
-from seq2exp.schemas import GENE_COLUMNS, read_header
+from seq2exp.schemas import GENE_COLUMNS, MRNA_FEATURES, read_header
 from seq2exp.sources import local_path
 from seq2exp.tracks import Missing, open_bigwig, resolve_chromosome
 
@@ -60,11 +60,14 @@ def problems(config: Config, *, across: bool = True) -> Iterator[tuple[str, str]
     ------
     key, message
     """
-    labels = {
-        f"cell_lines.{name}.expression.{assay}": label
+    columns: dict[str, tuple[str, ...]] = {
+        f"cell_lines.{name}.expression.{assay}.table": (label.id_column, *(label.column or ()))
         for name, cell_line in config.cell_lines.items()
         for assay, label in cell_line.expression.items()
     }
+    columns["genome.genes"] = GENE_COLUMNS
+    if config.genome.features:
+        columns["genome.features.table"] = (config.genome.features.id_column, *MRNA_FEATURES)
     assembly = _Assembly(config, across)
     for key, source in config.sources():
         path = local_path(source)
@@ -74,7 +77,7 @@ def problems(config: Config, *, across: bool = True) -> Iterator[tuple[str, str]
             with _readable():
                 _check_file(path, source)
                 if source.member is None:
-                    _check_use(path, key, source, labels, assembly)
+                    _check_use(path, key, source, columns, assembly)
         except UserError as error:
             yield key, str(error)
 
@@ -141,10 +144,12 @@ def _check_file(path: Path, source: Source) -> None:
 
 
 def _check_use(
-    path: Path, key: str, source: Source, labels: dict[str, LabelConfig], assembly: _Assembly
+    path: Path, key: str, source: Source, columns: dict[str, tuple[str, ...]], assembly: _Assembly
 ) -> None:
     if isinstance(source, HiCSource):
-        contact_map = open_contact_map(path, source.resolution, source.normalization)
+        contact_map = open_contact_map(
+            path, source.resolution, source.normalization, source.missing_normalization
+        )
         missing: Missing = "error" if source.missing_chromosome == "error" else "zeros"
         assembly.check(contact_map.sizes, path, key, missing=missing)
     elif key.endswith((".h3k27ac", ".dnase")) or _is_label_track(key):
@@ -157,11 +162,8 @@ def _check_use(
         _check_lines(path, 9, "\t", "give GTF")
     elif key == "genome.blacklist":
         _check_lines(path, 3, None, "give BED")
-    elif key == "genome.genes":
-        _check_columns(path, GENE_COLUMNS)
-    elif key.endswith(".table"):
-        label = labels[key.removesuffix(".table")]
-        _check_columns(path, (label.id_column, *(label.column or ())))
+    elif key in columns:
+        _check_columns(path, columns[key])
 
 
 def _is_label_track(key: str) -> bool:

@@ -23,6 +23,7 @@ from seq2exp.contacts import (
     ContactMap,
     HiCInputs,
     bins_of_window,
+    check_vectors,
     contacts_by_distance,
     open_contact_map,
     tss_contacts,
@@ -207,7 +208,9 @@ def build_store(
     """
     sizes, missing = read_chrom_sizes(chrom_sizes), window.missing_chromosome
     tracks = [open_bigwig(path) for path in (h3k27ac, dnase)]
-    contact_map = None if hic is None else open_contact_map(*hic[:3])
+    contact_map = None
+    if hic is not None:
+        contact_map = open_contact_map(*hic[:3], missing=hic.missing_normalization)
     sources: list[Track | ContactMap] = [*tracks, *([contact_map] if contact_map else [])]
     for source in sources:
         check_assembly(source.sizes, sizes, source.path)
@@ -301,6 +304,7 @@ def _contacts(
             contact_map.path,
             missing="error" if missing == "error" else "zeros",
         )
+        contact_map = check_vectors(contact_map, genes["chrom"])
         found = {c: match_chromosome(c, contact_map.sizes) for c in genes["chrom"].unique()}
         covered = genes["chrom"].map(found).notna().to_numpy()
     values = np.zeros(apart.shape, dtype=np.float32)

@@ -5,14 +5,16 @@ with job(snakemake):
 
     from seq2exp.annotation import prepare_genes
 
-    annotation, genes = snakemake.input.annotation, snakemake.input.genes
+    given = {
+        name: Path(snakemake.input[name])
+        for name in ("fasta", "chrom_sizes", "annotation", "genes", "features")
+        if snakemake.input[name]
+    }
     prepare_genes(
         Path(snakemake.output.table),
         Path(snakemake.output.dropped),
-        fasta=Path(snakemake.input.fasta),
-        chrom_sizes=Path(snakemake.input.chrom_sizes),
-        annotation=Path(annotation) if annotation else None,
-        genes=Path(genes) if genes else None,
+        **given,
+        features_id=snakemake.params.features_id,
         gene_types=snakemake.params.gene_types,
         n_fraction_span=snakemake.params.n_fraction_span,
         max_n_fraction=snakemake.params.max_n_fraction,

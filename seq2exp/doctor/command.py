@@ -23,10 +23,10 @@ from seq2exp.doctor.compare import compare_cell_lines
 from seq2exp.doctor.genes import note_splits
 from seq2exp.expression import LabelInputs
 from seq2exp.folds import assign_folds
-from seq2exp.inputs import hic_settings, label_settings, locate
+from seq2exp.inputs import hic_settings, label_settings
 from seq2exp.preflight import problems
 from seq2exp.reference import prepare_genome, read_chrom_sizes
-from seq2exp.sources import local_path
+from seq2exp.sources import local_path, plan_sources
 
 
 def check(config: Config) -> list[Checkup]:
@@ -40,7 +40,8 @@ def check(config: Config) -> list[Checkup]:
     list of Checkup
         What all cell lines share, then each cell line.
     """
-    files = {key: _file_of(config, key, source) for key, source in config.sources()}
+    copies = plan_sources(config).paths
+    files = {key: _file_of(Path(copies[key]), source) for key, source in config.sources()}
     absent = {path: NOT_FETCHED for path in files.values() if not path.exists()}
     shared = Checkup()
     for key, problem in problems(config, across=False):
@@ -57,7 +58,7 @@ def check(config: Config) -> list[Checkup]:
         shared.say(
             "hint",
             "sources",
-            f"{missing} files are {NOT_FETCHED}; snakemake --until fetch_source brings them",
+            f"{missing} files are {NOT_FETCHED}; seq2exp download CONFIG brings them",
         )
     checkups, promoters = [], []
     with _reference(config, files, absent, shared) as reference:
@@ -75,9 +76,9 @@ def check(config: Config) -> list[Checkup]:
     return [shared, *checkups]
 
 
-def _file_of(config: Config, key: str, source: Source) -> Path:
+def _file_of(copy: Path, source: Source) -> Path:
     """The fetched copy, or where there is none yet the local file itself."""
-    copy, local = Path(locate(config).paths[key]), local_path(source)
+    local = local_path(source)
     if local is None or source.member or copy.exists():
         return copy
     return local

@@ -337,3 +337,54 @@ def test_real_n_fractions(realdata, tmp_path):
     shares = n_fractions(genes, open_fasta(tmp_path / "g.fa"), 200_000)
     np.testing.assert_allclose(shares, genes["n_fraction_100kb"], atol=2e-4)
     assert shares.max() > 0.1
+
+
+# A quoted comma, a version, another order of columns, a gene without a value, one that is not here.
+FEATURE_TABLE = """\
+Gene,about,ORFEXONDENSITY,UTR5LEN_log10zscore,CDSLEN_log10zscore,INTRONLEN_log10zscore,\
+UTR3LEN_log10zscore,UTR5GC,CDSGC,UTR3GC
+C.7,"one, two",9.62,-0.1,-0.8,-0.3,0.4,0.625,0.412,0.368
+A,x,7.42,0.3,-0.4,0.01,-0.5,0.47,0.419,0.393
+B,x,7.42,0.3,,0.01,-0.5,0.47,0.419,0.393
+Z,x,1,1,1,1,1,1,1,1
+"""
+
+
+@pytest.mark.parametrize("kind", ["annotation", "genes"])
+def test_features_from_a_table(genome, caplog, kind):
+    (genome / "features.csv").write_text(FEATURE_TABLE)
+    (genome / "in.tsv").write_text(
+        "gene_id\tgene_name\tchrom\ttss\tstrand\tUTR5GC\n"
+        "A\ta\tc1\t10\t+\t1\nB\tb\tc1\t189\t-\t1\nC\tc\tc1\t192\t+\t1\n"
+    )
+    given = {"genes": genome / "in.tsv"} if kind == "genes" else {"text": GENE_A + GENE_B + GENE_C}
+    features = {"features": genome / "features.csv", "features_id": "Gene"}
+    with caplog.at_level(logging.INFO):
+        table = prepare(genome, **given, **features)
+    expected = {
+        "A": [0.3, -0.4, 0.01, -0.5, 0.47, 0.419, 0.393, 7.42],
+        "C": [-0.1, -0.8, -0.3, 0.4, 0.625, 0.412, 0.368, 9.62],
+    }
+    assert {gene: row.tolist() for gene, row in table[list(MRNA_FEATURES)].iterrows()} == expected
+    assert table["tss"].to_dict() == {"A": 10, "C": 192}
+    assert "features.csv: mRNA features; dropped: 1 genes without" in caplog.text
+
+
+def test_tables_of_features_that_do_not_fit(genome):
+    features = {"features": genome / "features.csv", "features_id": "Gene"}
+    (genome / "features.csv").write_text(FEATURE_TABLE + "A.2,x,1,1,1,1,1,1,1,1\n")
+    with pytest.raises(
+        UserError, match=r"features\.csv: gene 'A' occurs twice in 'Gene'; keep one"
+    ):
+        prepare(genome, GENE_A, **features)
+    (genome / "features.csv").write_text(FEATURE_TABLE.replace("0.419", "high", 1))
+    with pytest.raises(UserError, match=r"line 3, column 'CDSGC': 'high' is not a number"):
+        prepare(genome, GENE_A, **features)
+    (genome / "features.csv").write_text(FEATURE_TABLE.replace("CDSGC", "cds"))
+    with pytest.raises(UserError, match=r"features\.csv: no column 'CDSGC'; the columns are Gene"):
+        prepare(genome, GENE_A, **features)
+    (genome / "features.csv").write_text(FEATURE_TABLE.replace("\nA,", "\nX,"))
+    with pytest.raises(
+        UserError, match=r"has none of the 1 genes .*; correct genome\.features, or r"
+    ):
+        prepare(genome, GENE_A, **features)

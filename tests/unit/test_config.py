@@ -83,9 +83,27 @@ def test_tracks_of_labels_are_named_by_replicate_and_strand():
     [
         ("cell_lines.A.dnaze", {}, r"cell_lines\.A\.dnaze: unknown key \(did you mean 'dnase'\?\)"),
         ("cell_lines.../x", {}, "unused"),
-        ("genome.fasta", {}, r"genome\.fasta: give exactly one of path, url or encode"),
+        (
+            "genome.fasta",
+            {},
+            r"genome\.fasta: give exactly one of path, url, encode, fourdn or fan",
+        ),
         ("genome.fasta", {"path": "a", "url": "https://x"}, r"\(found: path, url\)"),
         ("genome.fasta", {"url": "gopher://x"}, r"genome\.fasta\.url: 'gopher://x'"),
+        ("cell_lines.A.dnase.encode", "ENCFF1", r"A\.dnase\.encode: 'ENCFF1' String should match"),
+        ("cell_lines.A.dnase.encode", 5, r"A\.dnase\.encode: 5 should be a valid string"),
+        ("cell_lines.A.dnase.encode", {"biosample": "K562"}, r"dnase\.encode\.assay: required key"),
+        (
+            "cell_lines.A.dnase.encode",
+            {"biosample": "K562", "assay": "Dnase"},
+            r"A\.dnase\.encode\.assay: 'Dnase' give DNase, ATAC, RNA, Hi-C or a histone mark such",
+        ),
+        (
+            "cell_lines.A.dnase.encode",
+            {"biosample": "K562", "assay": "DNase", "outputtype": "x"},
+            r"A\.dnase\.encode\.outputtype: unknown key \(did you mean 'output_type'\?\)",
+        ),
+        ("cell_lines.A.dnase", {"fantom5": "CNhs14067"}, r"fantom5 and strand \(\+ or -\) go tog"),
         ("genome.genes", {"path": "t.tsv"}, r"genome: give exactly one of annotation .* or genes"),
         ("genome.chromosomes", ["chr1", "chr1"], "a name is listed twice"),
         ("window.length", 1000, r"promoter_length 2000 is longer than the window \(1000\)"),
@@ -189,3 +207,29 @@ def test_missing_key_is_named():
     del raw["cell_lines"]["A"]["dnase"]
     with pytest.raises(UserError, match=r"cell_lines\.A\.dnase: required key is missing"):
         parse_config(raw)
+
+
+def test_a_fantom5_library_is_two_strands():
+    raw = changed(
+        "cell_lines.A.expression.CAGE",
+        {
+            "replicates": [
+                {"fantom5": "CNhs14067"},
+                {"fantom5": "CNhs14068", "strand": "-"},
+                {"path": "x.bw"},
+            ]
+        },
+    )
+    both, one, own = parse_config(raw).cell_lines["A"].expression["CAGE"].tracks()
+    assert [(track.fantom5, track.strand) for track in (both.forward, both.reverse)] == [
+        ("CNhs14067", "+"),
+        ("CNhs14067", "-"),
+    ]
+    assert (one.fantom5, one.strand, own.path) == ("CNhs14068", "-", "x.bw")
+
+
+@pytest.mark.parametrize("assay", ["DNase", "ATAC", "RNA", "Hi-C", "H3K27ac", "H2AFZ"])
+def test_an_encode_file_by_what_it_measures(assay):
+    raw = changed("cell_lines.A.dnase.encode", {"biosample": "K562", "assay": assay})
+    query = parse_config(raw).cell_lines["A"].dnase.encode
+    assert (query.biosample, query.assay, query.output_type) == ("K562", assay, None)

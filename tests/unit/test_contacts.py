@@ -9,11 +9,13 @@ from seq2exp.config import PowerLaw
 from seq2exp.contacts import (
     ContactMap,
     bins_of_window,
+    check_vectors,
     open_contact_map,
     power_law_contacts,
     tss_contacts,
 )
 from seq2exp.errors import UserError
+from seq2exp.hictk import load_hictkpy
 
 from ..conftest import CONTACT_BIN, SIZES
 
@@ -93,7 +95,9 @@ def test_nan_of_a_balanced_map_is_zero():
 def test_what_a_file_lacks_is_listed(toy, tmp_path):
     path = toy.path("contacts.cool")
     with pytest.raises(
-        UserError, match=r"no normalization 'KR' at 500 bp; it has NONE; set hic\.norm"
+        UserError,
+        match=r"no normalization 'KR' at 500 bp; it has NONE; set hic\.normalization to one of these, "
+        r"or hic\.missing_normalization: none to use raw counts",
     ):
         open_contact_map(path, CONTACT_BIN, "KR")
     with pytest.raises(
@@ -108,6 +112,71 @@ def test_what_a_file_lacks_is_listed(toy, tmp_path):
     with pytest.raises(UserError, match=r"cut\.cool: unreadable contact map") as caught:
         open_contact_map(tmp_path / "cut.cool", CONTACT_BIN, "NONE")
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def hic_file(toy, tmp_path_factory):
+    """The toy matrix as a .hic without any vector, its chromosomes named 1, 2 and 3."""
+    path = tmp_path_factory.mktemp("hic") / "contacts.hic"
+    sizes = {name.removeprefix("chr"): size for name, size in SIZES.items()}
+    writer = load_hictkpy().hic.FileWriter(
+        path, sizes, [CONTACT_BIN, 2 * CONTACT_BIN], tmpdir=path.parent, skip_all_vs_all_matrix=True
+    )
+    first, second = np.nonzero(np.triu(toy.contacts))
+    counts = toy.contacts[first, second].astype(np.float32).tolist()
+    writer.add_pixels_from_dict({"bin1_id": first, "bin2_id": second, "count": counts})
+    writer.finalize()
+    return path
+
+
+@pytest.mark.parametrize("wanted", ["VC", "weight"])
+@pytest.mark.parametrize("kind", ["cool", "hic"])
+def test_missing_normalization(toy, hic_file, caplog, kind, wanted):
+    path = hic_file if kind == "hic" else toy.path("contacts.cool")
+    with pytest.raises(
+        UserError, match=rf"no normalization '{wanted}' at 500 bp; it has NONE; set"
+    ):
+        open_contact_map(path, CONTACT_BIN, wanted)
+    contact_map = open_contact_map(path, CONTACT_BIN, wanted, "none")
+    assert f"{path}: no normalization '{wanted}' at 500 bp: raw counts are used" in caplog.text
+    assert check_vectors(contact_map, ["chr1", "chr2", "chr9"]) == contact_map
+    window = {"contact_map": contact_map, "power_law": LAW}
+    values, _ = tss_contacts("chr1", 6_000, 5_000, 7_000, **window)
+    np.testing.assert_allclose(values, np.log10(1 + toy.contacts[10:15, 12]), rtol=1e-6)
+
+
+def test_resolution_of_a_hic_file(hic_file):
+    with pytest.raises(
+        UserError, match=r"no resolution 700; it has 500, 1000; set hic\.resolution"
+    ):
+        open_contact_map(hic_file, 700, "NONE")
+
+
+def test_chromosomes_without_vector(caplog):
+    class Fake:
+        """A file with a VC vector for a and b only, which halves the counts."""
+
+        def fetch(self, rows, columns, normalization, count_type):
+            if normalization == "VC" and rows.startswith("c"):
+                raise RuntimeError("unable to read VC weights")
+            factor = 0.5 if normalization == "VC" else 1
+            shape = (3, 1) if columns == rows[:2] + "200-300" else (1, 3)
+            return SimpleNamespace(to_numpy=lambda: np.full(shape, 18.0) * factor)
+
+    sizes = {"a": 500, "b": 500, "c": 500}
+    strict = ContactMap("x.hic", sizes, 100, "VC", Fake())
+    assert check_vectors(strict, ["a", "b", "absent"]) == strict
+    with pytest.raises(
+        UserError, match=r"x\.hic: no VC vector for c; choose another hic\.normaliz"
+    ):
+        check_vectors(strict, ["a", "c"])
+    with pytest.raises(UserError, match=r"cannot read c:0-300 x c:200-300 with normalization VC"):
+        tss_contacts("c", 250, 0, 500, contact_map=strict, power_law=LAW)
+    lenient = check_vectors(strict._replace(missing="none"), ["a", "c"])
+    assert "x.hic: no VC vector for c: raw counts are used there" in caplog.text
+    for chrom, contact in (("a", 9), ("c", 18)):
+        values, _ = tss_contacts(chrom, 250, 0, 500, contact_map=lenient, power_law=LAW)
+        np.testing.assert_allclose(values[:5], np.log10(1 + contact), rtol=1e-6)
 
 
 def test_missing_chromosome(toy):

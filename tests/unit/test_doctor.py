@@ -154,7 +154,7 @@ def test_files_that_are_not_fetched_yet(raw):
     assert checkup.get("RNA", "state") == "no genes yet"
     assert findings([shared, checkup], "error") == {}
     assert findings([shared], "hint") == {
-        ("", "sources"): "2 files are not fetched yet; snakemake --until fetch_source brings them"
+        ("", "sources"): "2 files are not fetched yet; seq2exp download CONFIG brings them"
     }
     # A fetched copy is used as soon as it is there.
     os.makedirs("out/sources")

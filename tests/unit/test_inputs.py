@@ -4,7 +4,8 @@ from pathlib import Path
 
 from seq2exp.config import parse_config
 from seq2exp.expression import LabelInputs
-from seq2exp.inputs import hic_settings, label_files, label_settings, locate
+from seq2exp.inputs import hic_settings, label_files, label_settings
+from seq2exp.sources import plan_sources
 
 SHARED = {"url": "https://host/labels.zip", "member": "t.csv"}
 RAW = {
@@ -41,7 +42,7 @@ RAW = {
 
 
 def test_local_files_stay_and_shared_ones_are_fetched_once():
-    paths, fetched = locate(parse_config(RAW))
+    paths, fetched = plan_sources(parse_config(RAW))
     assert paths["cell_lines.A.h3k27ac"] == "a.bw"
     assert paths["cell_lines.A.dnase"] == "out/sources/cell_lines.A.dnase.ENCFF414OGC.bigWig"
     assert paths["cell_lines.B.h3k27ac"] == "out/sources/cell_lines.B.h3k27ac.b.bw"
@@ -49,13 +50,13 @@ def test_local_files_stay_and_shared_ones_are_fetched_once():
     assert paths["cell_lines.A.expression.RNA.table"] == f"out/sources/{table}"
     assert paths["cell_lines.B.expression.RNA.table"] == f"out/sources/{table}"
     assert len(fetched) == 5
-    assert fetched[table][0] == "cell_lines.A.expression.RNA.table"
-    assert fetched["cell_lines.A.hic.m.hic"][1].url == "https://host/m.hic"
+    assert fetched[table].key == "cell_lines.A.expression.RNA.table"
+    assert fetched["cell_lines.A.hic.m.hic"].source.url == "https://host/m.hic"
 
 
 def test_label_settings_are_those_of_label_inputs():
     config = parse_config(RAW)
-    paths = locate(config).paths
+    paths = plan_sources(config).paths
     settings = label_settings(config, paths, "A")
     reverse = Path("out/sources/cell_lines.A.expression.CAGE.replicates.0.reverse.r.bw")
     table = Path("out/sources/cell_lines.A.expression.RNA.table.t.csv")
@@ -76,6 +77,7 @@ def test_hic_settings():
     assert hic_settings(config, "A") == {
         "resolution": 1000,
         "normalization": "VC",
+        "missing_normalization": "error",
         "missing_chromosome": "error",
     }
     assert hic_settings(config, "B") is None

@@ -13,6 +13,7 @@ import yaml
 from seq2exp.config import parse_config
 from seq2exp.errors import UserError
 from seq2exp.preflight import preflight
+from seq2exp.schemas import MRNA_FEATURES
 
 from ..conftest import CONTACT_BIN, SIZES, write_bigwig, write_cooler
 
@@ -279,3 +280,32 @@ def test_real_files(realdata, tmp_path):
     raw["cell_lines"]["GM12878"]["hic"]["normalization"] = "VC"
     with pytest.raises(UserError, match=r"no normalization 'VC' at 25000 bp; it has NONE, weight;"):
         run(raw)
+
+
+def test_table_of_features_and_references(files):
+    folder, raw = files
+    (folder / "features.csv").write_text("Gene,UTR5GC\nA,1\n")
+    raw["genome"]["features"] = {"table": {"path": f"{folder}/features.csv"}, "id_column": "Gene"}
+    expected = (
+        r"my\.yaml: genome\.features\.table: .*features\.csv: no column 'UTR5LEN_log10zscore'; the "
+        r"columns are Gene, UTR5GC"
+    )
+    with pytest.raises(UserError, match=expected):
+        run(raw)
+    (folder / "features.csv").write_text(",".join(("Gene", *MRNA_FEATURES)) + "\n")
+    raw["evaluation"] = {"references": {"ccres_K562": {"path": f"{folder}/absent.bed"}}}
+    expected = r"my\.yaml: evaluation\.references\.ccres_K562: .*absent\.bed: no such file"
+    with pytest.raises(UserError, match=expected):
+        run(raw)
+
+
+def test_map_without_the_wanted_normalization(files):
+    _, raw = files
+    raw["cell_lines"]["Toy"]["hic"]["normalization"] = "VC"
+    expected = (
+        r"cell_lines\.Toy\.hic: .*no normalization 'VC' at 500 bp; it has NONE; set hic\.norm"
+    )
+    with pytest.raises(UserError, match=expected):
+        run(raw)
+    raw["cell_lines"]["Toy"]["hic"]["missing_normalization"] = "none"
+    run(raw)

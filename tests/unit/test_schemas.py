@@ -8,7 +8,14 @@ import pandas as pd
 import pytest
 
 from seq2exp.errors import UserError
-from seq2exp.schemas import numbers, read_header, read_table, whole_file, write_table
+from seq2exp.schemas import (
+    numbers,
+    read_header,
+    read_table,
+    strip_version,
+    whole_file,
+    write_table,
+)
 
 
 def test_round_trip_keeps_text_numbers_and_gaps(tmp_path):
@@ -116,3 +123,22 @@ def test_whole_file_leaves_the_old_one_and_no_scraps_when_writing_fails(tmp_path
         write("new", fail=True)
     assert target.read_text() == "old"
     assert [p.name for p in target.parent.iterdir()] == ["t.txt"]
+
+
+def test_gene_quantifications_of_encode(tmp_path):
+    # RSEM's columns: ids of tRNAs are numbers, those of genes have versions.
+    (tmp_path / "q.tsv").write_text(
+        "gene_id\ttranscript_id(s)\tlength\teffective_length\texpected_count\tTPM\tFPKM\n"
+        "10904\t10904\t93.00\t0.00\t0.00\t0.00\t0.00\n"
+        "ENSG00000000003.14\tENST1.8,ENST2.1\t2206.00\t2100.30\t21.00\t0.61\t0.55\n"
+        "ENSG00000002586.19_PAR_Y\tENST3.1\t1.00\t0.00\t0.00\t0.00\t0.00\n"
+        "gSpikein_ERCC-00002\tg\t1061.00\t955.28\t0.00\t0.00\t0.00\n"
+    )
+    table = read_table(tmp_path / "q.tsv", ["gene_id", "TPM"])
+    assert table["gene_id"].map(strip_version).tolist() == [
+        "10904",
+        "ENSG00000000003",
+        "ENSG00000002586_PAR_Y",
+        "gSpikein_ERCC-00002",
+    ]
+    assert table["TPM"].tolist() == [0, 0.61, 0, 0]

@@ -28,10 +28,18 @@ def test_demo(demo_folder, demo_config):
 def test_root_config_is_the_default_and_needs_no_network(tmp_path):
     shutil.copy(ROOT / "config.yaml", tmp_path)
     counts = job_counts(run_snakemake("--dry-run", cwd=tmp_path))
-    # 2 cell lines x 4 models (1 with a mask) x 5 seeds; the labels of both come from one archive
-    expected = {"fetch_source": 10, "build_store": 2, "train": 40}
-    expected |= {"predict": 10, "predict_without_masks": 30, "export_regions": 10}
+    # 4 files of the genome, 3 x 3 tracks and maps, one archive of labels, 6 FANTOM5 tracks
+    expected = {"fetch_source": 20, "build_store": 3}
+    # 3 cell lines x 4 models (1 with a mask) x 5 seeds
+    expected |= {"train": 60, "predict": 15, "predict_without_masks": 45, "export_regions": 15}
     assert expected.items() <= counts.items()
+
+
+def test_all_sources_are_a_target(tmp_path):
+    shutil.copy(ROOT / "config.yaml", tmp_path)
+    counts = job_counts(run_snakemake("--dry-run", "sources", cwd=tmp_path))
+    # 20 that the models need, the RNA labels of H1, and 7 files for the evaluation
+    assert counts == {"fetch_source": 28, "sources": 1, "total": 29}
 
 
 def test_a_configfile_replaces_config_yaml(demo_folder, demo_config, tmp_path):
@@ -46,7 +54,7 @@ def test_a_configfile_replaces_config_yaml(demo_folder, demo_config, tmp_path):
 def test_config_on_the_command_line_changes_config_yaml(tmp_path):
     shutil.copy(ROOT / "config.yaml", tmp_path)
     done = run_snakemake("--dry-run", "--config", "seeds=[7]", "results=elsewhere", cwd=tmp_path)
-    assert job_counts(done)["train"] == 8
+    assert job_counts(done)["train"] == 12
     assert "elsewhere/models/K562/CAGE/caduceus/fold11_seed7/model.ckpt" in done.stdout
 
 

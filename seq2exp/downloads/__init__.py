@@ -1,0 +1,1 @@
+"""Files of the config brought to this disk: fetched, checked, recorded."""
