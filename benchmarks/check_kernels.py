@@ -29,9 +29,11 @@ def chosen_cases(args: argparse.Namespace) -> Iterator[Case]:
 
     for module in (scan, fused):
         if module.__name__.split(".")[-1] in args.kernels:
-            yield from module.cases()
             if args.full:
                 yield from module.full_cases()
+                yield from module.cases(12)  # each is compiled anew: a few seconds
+            else:
+                yield from module.cases()
 
 
 def check(case: Case) -> dict[str, Any]:
@@ -74,7 +76,7 @@ def print_worst(rows: list[dict[str, Any]]) -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kernels", nargs="+", default=["scan", "fused"])
-    parser.add_argument("--full", action="store_true", help="also the size of use, on a GPU")
+    parser.add_argument("--full", action="store_true", help="the size of use, on a GPU, and fewer small ones")
     parser.add_argument("--json", type=Path, help="also write every error here")
     return parser.parse_args()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -128,12 +129,11 @@ def scan_rows(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
         yield measure(name, forward, backward, (3, 5), args)
     if not args.sweep:
         return
-    for warps in (1, 2, 4, 8):
-        for channels in (1, 2):
-            tiles = Tiles(warps, channels)
-            triton.FORWARD = triton.BACKWARD = tiles
-            name = f"scan, {warps} warps of {channels} channels"
-            yield measure(name, forward, backward, (3, 5), args)
+    for pieces, warps, channels in product((1, 2), (1, 2, 4, 8), (1, 2)):
+        triton.FORWARD = triton.BACKWARD = Tiles(warps, channels)
+        triton.PIECES = pieces  # of the forward pass
+        name = f"scan, {warps} warps of {channels}, {pieces} pieces"
+        yield measure(name, forward, backward, (3, 5), args)
 
 
 def mamba_ssm_rows(args: argparse.Namespace) -> Iterator[dict[str, Any]]:

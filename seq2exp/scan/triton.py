@@ -9,7 +9,8 @@ import torch
 import triton
 from torch import Tensor
 
-from seq2exp.scan import triton_kernel as kernels
+from seq2exp.scan.triton_backward import backward_kernel
+from seq2exp.scan.triton_forward import forward_kernel
 
 if TYPE_CHECKING:
     from seq2exp.scan import ScanInputs
@@ -23,10 +24,12 @@ class Tiles(NamedTuple):
     """Of a warp: its registers hold two, and with two it waits less for its own results."""
 
 
-# To be tuned on the machine, by benchmarks.scan_tiles. The more channels a program has, the fewer
-# atomic additions the backward pass does.
+# To be tuned on the machine, by benchmarks.gpu_kernels. The more channels a program has, the
+# fewer atomic additions the backward pass does.
 FORWARD = Tiles(warps=4, channels=2)
 BACKWARD = Tiles(warps=4, channels=2)
+PIECES = 2
+"""Of a lane's run in the forward pass; the backward pass has registers for one."""
 LANES = 32
 """Of both kernels, and one warp's, so that a scan needs no shared memory."""
 
@@ -41,16 +44,25 @@ def fit(tiles: Tiles, *, batch: int, channels: int, wanted: int) -> Tiles:
     return Tiles(warps, each)
 
 
-def _walk(x: Tensor) -> tuple[dict[str, int], int]:
-    """(lanes and positions of a lane's run, number of chunks); the same in both passes."""
+class _Walk(NamedTuple):
+    """How both kernels cut a sequence: a chunk of the backward pass is lanes * run positions."""
+
+    lanes: int
+    run: int
+    slots: int
+    """For the states before the backward pass's chunks."""
+
+
+def _walk(x: Tensor) -> _Walk:
     length = x.shape[-1]
     run = 16 // max(2, x.element_size())  # what a thread reads at once
-    lanes = min(LANES, triton.next_power_of_2(triton.cdiv(length, run)))
-    return {"LANES": lanes, "RUN": run}, triton.cdiv(length, lanes * run)
+    needed = triton.next_power_of_2(triton.cdiv(length, run * PIECES))
+    lanes = max(PIECES, min(LANES, needed))
+    return _Walk(lanes, run, triton.cdiv(length, lanes * run * PIECES) * PIECES + 1)
 
 
 def _launch(
-    kernel: Any, tiles: Tiles, inputs: ScanInputs, others: list[Any], slots: int, reverse: bool
+    kernel: Any, tiles: Tiles, inputs: ScanInputs, others: list[Any], slots: int, **flags: Any
 ) -> None:
     """Run a kernel on the inputs and the other tensors."""
     batch, channels, length = inputs.x.shape
@@ -60,6 +72,7 @@ def _launch(
         tiles = fit(tiles, batch=batch, channels=channels, wanted=wanted)
     block = tiles.warps * tiles.channels
     unit = math.gcd(length, 16)
+    walk = _walk(inputs.x)
     with torch.cuda.device_of(inputs.x):
         kernel[(triton.cdiv(channels, block), batch)](
             *inputs,
@@ -70,27 +83,29 @@ def _launch(
             slots,
             UNIT=unit,
             GATED=inputs.gate is not None,
-            REVERSE=reverse,
             BLOCK_E=block,
             WARPS=tiles.warps,
+            LANES=walk.lanes,
+            RUN=walk.run,
             num_warps=tiles.warps,
-            **_walk(inputs.x)[0],
+            **flags,
         )
 
 
 def forward(
     inputs: ScanInputs, *, reverse: bool, keep: bool, start: None = None
 ) -> tuple[Tensor, Tensor, None]:
-    """Scan; returns y and, if `keep`, the state before every chunk. No state is carried on.
+    """Scan; returns y and, if `keep`, states for the backward pass. No state is carried on.
 
     x, delta, B, C and gate may each be float32, bfloat16 or float16; the state is float32.
     """
     inputs = _as_kernels_read(inputs)
     batch, channels, _ = inputs.x.shape
-    slots = _walk(inputs.x)[1] if keep else 2
+    slots = _walk(inputs.x).slots if keep else 4
     states = torch.empty(batch, slots, channels, inputs.A.shape[1], device=inputs.x.device)
     y = torch.empty_like(inputs.x)
-    _launch(kernels.forward_kernel, FORWARD, inputs, [y, states], slots, reverse)
+    flags = {"REVERSE": reverse, "PIECES": PIECES}
+    _launch(forward_kernel, FORWARD, inputs, [y, states], slots, **flags)
     return y, states, None
 
 
@@ -107,7 +122,7 @@ def backward(
     dgate = None if gate is None else torch.zeros_like(gate, dtype=torch.float32)
     carries = torch.empty(batch, 2, channels, A.shape[1], device=x.device)
     others = [states, dy.contiguous(), dx, ddelta, dA, dBC, dD, dbias, dgate, carries]
-    _launch(kernels.backward_kernel, BACKWARD, inputs, others, _walk(x)[1], reverse)
+    _launch(backward_kernel, BACKWARD, inputs, others, states.shape[1], REVERSE=reverse)
     dB, dC = dBC[0].to(B.dtype), dBC[1].to(C.dtype)
     dgate = None if gate is None or dgate is None else dgate.to(gate.dtype)
     return (dx, ddelta, dA, dB, dC, dD.sum(0), dbias.sum(0), dgate), None

@@ -6,7 +6,8 @@
 A tile is (row, position), LANES runs wide, as it lies in memory: two axes, so that every version
 of Triton gives the positions to a warp's threads in their order, 16 bytes to a thread. A run is a
 tuple of tensors (row, lane), one for each position of a lane, in the order of the walk: from left
-to right, or REVERSE.
+to right, or REVERSE. A run may be longer than what a thread reads at once: then it is read in
+PIECES, each a tile of its own.
 """
 
 import triton
@@ -24,6 +25,18 @@ def positions(first, L, WIDTH: tl.constexpr):
     """WIDTH positions (1, WIDTH) from `first` on, and which of them exist."""
     t = first + tl.arange(0, WIDTH)[None, :]
     return t, (t >= 0) & (t < L)
+
+
+@triton.jit
+def piece_positions(
+    first, piece, L, LANES: tl.constexpr, RUN: tl.constexpr, PIECES: tl.constexpr
+):  # fmt: skip
+    """One of the PIECES of each lane's run, (1, LANES RUN), and which positions exist."""
+    if PIECES == 1:
+        return positions(first, L, LANES * RUN)
+    column = tl.arange(0, LANES * RUN)[None, :]
+    t = first + ((column // RUN) * PIECES + piece) * RUN + column % RUN
+    return t, t < L
 
 
 @triton.jit

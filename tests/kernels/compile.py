@@ -1,4 +1,4 @@
-"""Compile the Triton kernels for an H100 without one: python -m tests.kernels.compile [PREFIX].
+"""Compile the Triton kernels for an H100 without one: python -m tests.kernels.compile PREFIX...
 
 Prints each kernel's shared memory in bytes. An unforeseen exchange between threads, which one
 version of Triton may add where another does not, shows there.
@@ -14,7 +14,7 @@ from triton.compiler import ASTSource, compile
 from seq2exp.fused import triton as fused
 from seq2exp.fused import triton_conv, triton_gate, triton_norm
 from seq2exp.scan import triton as scan
-from seq2exp.scan import triton_kernel
+from seq2exp.scan import triton_backward, triton_forward
 
 TARGET = GPUTarget("cuda", 90, 32)
 FLOATS = {
@@ -51,9 +51,12 @@ def kernels(half: str) -> Iterator[tuple[str, Any, int, dict[str, Any]]]:
         for gated in (False, True):
             flags = {"GATED": gated, "REVERSE": leftward, "LANES": scan.LANES, "RUN": run}
             missing = {} if gated else {"gate": None, "dgate": None}
-            for name, tiles in (("forward", scan.FORWARD), ("backward", scan.BACKWARD)):
-                blocks = {"BLOCK_E": tiles.warps * tiles.channels, "WARPS": tiles.warps}
-                kernel = getattr(triton_kernel, f"{name}_kernel")
+            passes = {
+                "forward": (triton_forward.forward_kernel, scan.FORWARD, {"PIECES": scan.PIECES}),
+                "backward": (triton_backward.backward_kernel, scan.BACKWARD, {}),
+            }
+            for name, (kernel, tiles, more) in passes.items():
+                blocks = {"BLOCK_E": tiles.warps * tiles.channels, "WARPS": tiles.warps, **more}
                 constants = {"UNIT": 16, **flags, **blocks, **missing}
                 yield f"scan {leftward=} {gated=} {name}", kernel, tiles.warps, constants
         blocks = {"ROWS": 1, "LANES": fused.CONV_LANES, "RUN": run, "UNIT": 16}
@@ -71,10 +74,10 @@ def kernels(half: str) -> Iterator[tuple[str, Any, int, dict[str, Any]]]:
 
 
 def main() -> None:
-    prefix = sys.argv[1] if len(sys.argv) > 1 else ""
+    prefixes = tuple(sys.argv[1:]) or ("",)
     for half in ("bf16", "fp32"):
         for name, kernel, warps, constants in kernels(half):
-            if f"{half} {name}".startswith(prefix):
+            if f"{half} {name}".startswith(prefixes):
                 binary = compile_kernel(kernel, warps, half, **constants)
                 print(f"{half} {name}: {binary.metadata.shared}")
 

@@ -44,9 +44,9 @@ def assert_gpu_agrees(kernels: str) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def shared_memory(prefix: str) -> dict[str, int]:
+def shared_memory(*prefixes: str) -> dict[str, int]:
     """Bytes of shared memory of the kernels that begin so, compiled for an H100."""
-    done = _run("tests.kernels.compile", prefix, TRITON_INTERPRET="0")
+    done = _run("tests.kernels.compile", *prefixes, TRITON_INTERPRET="0")
     assert done.returncode == 0, done.stderr
     sizes = re.findall(r"^(.*): (\d+)$", done.stdout, re.MULTILINE)
     assert sizes

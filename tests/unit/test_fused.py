@@ -29,8 +29,7 @@ def test_kernels_agree_with_float64_at_full_size():
 
 @needs_triton
 def test_convolution_and_gate_exchange_nothing_between_warps():
-    sizes = shared_memory("bf16 conv_silu") | shared_memory("bf16 gate_silu")
-    for name, size in sizes.items():
+    for name, size in shared_memory("bf16 conv_silu", "bf16 gate_silu").items():
         # but the sums of the taps' gradients, a number a warp
         assert size == (16 if "conv_silu backward" in name else 0), name
 
