@@ -76,7 +76,9 @@ def print_worst(rows: list[dict[str, Any]]) -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kernels", nargs="+", default=["scan", "fused"])
-    parser.add_argument("--full", action="store_true", help="the size of use, on a GPU, and fewer small ones")
+    parser.add_argument(
+        "--full", action="store_true", help="the size of use, on a GPU, and fewer small ones"
+    )
     parser.add_argument("--json", type=Path, help="also write every error here")
     return parser.parse_args()
 

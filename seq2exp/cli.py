@@ -84,10 +84,13 @@ def check(arguments: argparse.Namespace) -> None:
     from seq2exp.doctor.command import check
     from seq2exp.doctor.show import WIDTH, show_checkups, write_page
 
-    logging.disable()  # what is counted aloud in a log is a figure here
     config = parse_config(read_yaml(arguments.config), str(arguments.config))
-    with Console(stderr=True).status("reading genome, genes, tracks and labels ..."):
-        checkups = check(config)
+    logging.disable()  # what is counted aloud in a log is a figure here
+    try:
+        with Console(stderr=True).status("reading genome, genes, tracks and labels ..."):
+            checkups = check(config)
+    finally:
+        logging.disable(logging.NOTSET)
     console = Console()
     console.width = min(max(console.width, 100), WIDTH)
     show_checkups(checkups, console)

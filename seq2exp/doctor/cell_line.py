@@ -180,7 +180,7 @@ def _examine_map(
     if not _is_there(checkup, item, hic.path, cell_line.absent):
         return
     with checkup.examining(item):
-        contact_map = open_contact_map(hic.path, hic.resolution, hic.normalization)
+        contact_map = open_contact_map(*hic[:3], missing=hic.missing_normalization)
         checkup.note(item, assembly=infer_assembly(contact_map.sizes))
         if reference is None:
             return

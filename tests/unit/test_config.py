@@ -162,7 +162,7 @@ def test_tracks_of_labels_are_named_by_replicate_and_strand():
         (
             "cell_lines.A.expression.CAGE",
             {"replicates": [{"path": "a.bw"}, {"forward": {}, "reverse": {"path": "r.bw"}}]},
-            r"CAGE\.replicates\.1\.forward: give exactly one of path, url or encode",
+            r"CAGE\.replicates\.1\.forward: give exactly one of path, url, encode, fourdn or fantom5",
         ),
         (
             "cell_lines.A.expression.CAGE.strand",
