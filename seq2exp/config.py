@@ -253,6 +253,8 @@ class TrainingConfig(Strict):
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     precision: Literal["auto", "float32", "bf16"] = "auto"
     """auto: bf16 on a GPU, float32 on a CPU."""
+    scan_backend: Literal["auto", "triton", "mamba_ssm", "cpu", "chunked"] = "auto"
+    """Kernels of the selective scan: the fastest that runs on the device, or one by name."""
     workers: NonNegativeInt = 2
     """Threads that read windows ahead."""
     checkpoint_every: PositiveInt = 500

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from seq2exp.scan import part_length, scan_gradients, scan_part
 
@@ -59,8 +59,9 @@ class _LayerStep(torch.autograd.Function):
         if keep:
             ctx.layer, ctx.inside, ctx.arithmetic = layer, inside, arithmetic
             ctx.added = None if hidden is None else hidden.dtype
+            ctx.rightward_parts = len(states[0])
             # the parameters are saved so that autograd notices if they are changed meanwhile
-            ctx.save_for_backward(total, y, *states, *parameters)
+            ctx.save_for_backward(total, y, *states[0], *states[1], *parameters)
         return (total if centre is None else total[:, centre].clone()), out
 
     @staticmethod
@@ -77,7 +78,7 @@ class _LayerStep(torch.autograd.Function):
             passed, u = passed[:, inside], u[:, inside]
         dy, du = _output_gradients(layer.mixer, y, u.detach(), dout, gradients)
         dx = torch.zeros_like(x)
-        half = len(states) // 2
+        half = ctx.rightward_parts
         for ssm, kept in zip(layer.mixer.directions, (states[:half], states[half:]), strict=True):
             _scan_backwards(ssm, kept, x.detach(), dx, dy, inside, gradients)
         (dtotal,) = gradients.add([passed, x, u], [total], [dtotal, dx, du])
@@ -133,12 +134,12 @@ def _overlap(part: slice, inside: slice) -> tuple[slice, slice]:
 
 def _scan_both(
     mixer: BiMamba, u: Tensor, inside: slice, *, keep: bool
-) -> tuple[Tensor, list[Tensor | None]]:
-    """Sum of both directions' y on the positions inside, and the states that each part keeps."""
+) -> tuple[Tensor, tuple[list[Tensor | None], list[Tensor | None]]]:
+    """Sum of both directions' y on the positions inside, and what each one's parts keep."""
     x = mixer.project_x(u)  # (B, E, L)
     total: Tensor | None = None
-    kept = []
-    for ssm in mixer.directions:
+    kept: tuple[list[Tensor | None], list[Tensor | None]] = ([], [])
+    for ssm, own in zip(mixer.directions, kept, strict=True):
         state = None
         for part in _direction_parts(ssm, inside, x):
             y, states, state = scan_part(
@@ -148,7 +149,7 @@ def _scan_both(
                 start=state,
                 backend=ssm.scan_backend,
             )
-            kept.append(states)
+            own.append(states)
             here, place = _overlap(part.own, inside)
             if total is None and part.own == inside:
                 total = y
@@ -280,7 +281,9 @@ def _scan_backwards(
 
 def _spread(dy: Tensor, part: slice, inside: slice) -> Tensor:
     """Gradient of a part's y from that of the positions inside: 0 elsewhere; (B, E, P)."""
+    if part == inside:
+        return dy
     here, place = _overlap(part, inside)
-    after = part.stop - part.start - here.stop
-    piece = dy[..., place]
-    return nn.functional.pad(piece, (here.start, after)) if here.start or after else piece
+    spread = dy.new_zeros(*dy.shape[:2], part.stop - part.start)
+    spread[..., here] = dy[..., place]
+    return spread

@@ -22,6 +22,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from seq2exp import __version__
 from seq2exp.batching import ShuffledBatches, consecutive_batches
+from seq2exp.caduceus import set_scan_backend
 from seq2exp.checkpoints import save_checkpoint
 from seq2exp.config import TrainingConfig
 from seq2exp.errors import UserError
@@ -107,6 +108,7 @@ def train(
     )
     with isolated_randomness(run.seed):
         network = build_model(model, shape)
+        set_scan_backend(network, training.scan_backend)
         if isinstance(network, SignalLinear):
             windows = chain(in_order(splits.train, training), in_order(splits.valid, training))
             network.fit(unpack(packed, contact_bin=store.contact_bin) for packed in windows)

@@ -71,6 +71,21 @@ def test_backends_that_keep_states_and_that_do_not(backend):
         torch.testing.assert_close(ours.double(), reference, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("centre", CENTRES, ids=str)
+@pytest.mark.parametrize("length", [1, 4, 7])
+def test_a_window_in_parts_is_the_window_at_once(monkeypatch, centre, length):
+    """Parts shorter than, as long as and longer than what the convolution looks at (3)."""
+    layer = new_layer(torch.float32, "cpu")
+    inputs = [torch.randn(2, LENGTH, 8, requires_grad=True) for _ in range(2)]
+    whole = layer(*inputs, centre)
+    expected = gradients(whole, inputs, layer)
+    monkeypatch.setattr("seq2exp.scan._PART", length)
+    parts = layer(*inputs, centre)
+    torch.testing.assert_close(parts, whole, rtol=1e-5, atol=1e-5)
+    for ours, reference in zip(gradients(parts, inputs, layer), expected, strict=True):
+        assert (ours - reference).norm() <= 1e-5 * reference.norm()
+
+
 def test_frozen_parameters_get_no_gradient_and_change_no_other():
     layer = new_layer()
     residual = torch.randn(1, LENGTH, 8, dtype=torch.float64)
