@@ -63,7 +63,7 @@ def prepare(folder: Path, genes: int) -> float:
         h3k27ac=source / f"{CELL_LINE}.H3K27ac.bw",
         dnase=source / f"{CELL_LINE}.DNase.bw",
         hic=None,
-        labels={ASSAY: LabelInputs(table=source / "labels.tsv", column=f"{CELL_LINE}_{ASSAY}")},
+        labels={ASSAY: LabelInputs(table=source / "labels.tsv", column=(f"{CELL_LINE}_{ASSAY}",))},
         window=config.window,
         power_law=config.power_law,
     )

@@ -94,7 +94,7 @@ def build(folder: Path, length: int) -> Path:
         h3k27ac=folder / "h3k27ac.bw",
         dnase=folder / "dnase.bw",
         hic=None,
-        labels={"CAGE": LabelInputs(table=folder / "labels.tsv", column="value")},
+        labels={"CAGE": LabelInputs(table=folder / "labels.tsv", column=("value",))},
         window=WindowConfig(length=length),
         power_law=PowerLaw(),
     )
