@@ -46,7 +46,7 @@ demo-control: setup
 	seq2exp summary results/demo/summary.json
 
 test: setup
-	pytest -q -n auto --maxprocesses 4 --dist loadgroup -m "not slow and not gpu and not cluster"
+	pytest -q -n auto --maxprocesses 4 --dist loadfile -m "not slow and not gpu and not cluster"
 
 test-slow: setup
 	pytest -q -m "slow or gpu or cluster"

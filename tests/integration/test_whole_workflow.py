@@ -19,8 +19,6 @@ import yaml
 from seq2exp.simulate import Settings, simulate
 from tests.workflow.conftest import ROOT, run_snakemake
 
-pytestmark = pytest.mark.xdist_group("whole")  # one run of the workflow, not one a worker
-
 RUNS = [(cell, model) for cell in ("SimA", "SimB") for model in ("seq2exp_soft", "signal_linear")]
 MASKED = [run for run in RUNS if run[1] == "seq2exp_soft"]
 HALF, PROMOTER_HALF, SPANS = 1_000, 100, (250, 1_000)
