@@ -36,6 +36,7 @@ from seq2exp.config import PowerLaw, WindowConfig
 from seq2exp.expression import LabelInputs
 from seq2exp.loader import WindowLoader
 from seq2exp.packing import Batch, unpack
+from seq2exp.process import prepare_process
 from seq2exp.reference import prepare_genome
 from seq2exp.store import build_store
 from seq2exp.windows import WindowDataset
@@ -266,6 +267,7 @@ def run(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     args = parse()
+    prepare_process()  # as a workflow's jobs are
     torch.set_num_threads(1)  # the workers have the other cores
     with tempfile.TemporaryDirectory(prefix="seq2exp-windows-", dir=args.folder) as folder:
         result = run(Path(folder), args)
