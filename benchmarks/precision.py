@@ -47,6 +47,7 @@ def prepare(folder: Path, genes: int) -> float:
     prepare_genome(source / "genome.fa.gz", folder / "genome.fa", folder / "sizes", None)
     prepare_genes(
         folder / "genes.tsv",
+        folder / "dropped.tsv",
         fasta=folder / "genome.fa",
         chrom_sizes=folder / "sizes",
         annotation=source / "annotation.gtf.gz",
@@ -64,7 +65,7 @@ def prepare(folder: Path, genes: int) -> float:
         h3k27ac=source / f"{CELL_LINE}.H3K27ac.bw",
         dnase=source / f"{CELL_LINE}.DNase.bw",
         hic=None,
-        labels={ASSAY: LabelInputs(table=source / "labels.tsv", column=f"{CELL_LINE}_{ASSAY}")},
+        labels={ASSAY: LabelInputs(table=source / "labels.tsv", column=(f"{CELL_LINE}_{ASSAY}",))},
         window=config.window,
         power_law=config.power_law,
     )

@@ -95,7 +95,7 @@ def build(folder: Path, length: int) -> Path:
         h3k27ac=folder / "h3k27ac.bw",
         dnase=folder / "dnase.bw",
         hic=None,
-        labels={"CAGE": LabelInputs(table=folder / "labels.tsv", column="value")},
+        labels={"CAGE": LabelInputs(table=folder / "labels.tsv", column=("value",))},
         window=WindowConfig(length=length),
         power_law=PowerLaw(),
     )
@@ -177,12 +177,13 @@ def read_bandwidth(paths: list[Path], workers: int) -> float:
     """Bytes a second out of the page cache into memory in use: pieces of 1 MB by all workers."""
 
     def read(share: int) -> int:
-        buffer, size = bytearray(1 << 20), 0
+        buffer, size = memoryview(bytearray(1 << 20)), 0
         for path in paths:
             part = path.stat().st_size // workers
             with open(path, "rb", buffering=0) as file:
                 file.seek(share * part)
-                size += sum(file.readinto(buffer) for _ in range(part // len(buffer)))
+                for start in range(0, part, len(buffer)):
+                    size += file.readinto(buffer[: part - start])
         return size
 
     with ThreadPoolExecutor(workers) as pool:
