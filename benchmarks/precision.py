@@ -23,6 +23,7 @@ from seq2exp.annotation import prepare_genes
 from seq2exp.config import Config, parse_config
 from seq2exp.expression import LabelInputs
 from seq2exp.folds import assign_folds
+from seq2exp.process import prepare_process
 from seq2exp.reference import prepare_genome
 from seq2exp.schemas import read_table, write_table
 from seq2exp.simulate import Settings, simulate
@@ -46,6 +47,7 @@ def prepare(folder: Path, genes: int) -> float:
     prepare_genome(source / "genome.fa.gz", folder / "genome.fa", folder / "sizes", None)
     prepare_genes(
         folder / "genes.tsv",
+        folder / "dropped.tsv",
         fasta=folder / "genome.fa",
         chrom_sizes=folder / "sizes",
         annotation=source / "annotation.gtf.gz",
@@ -158,7 +160,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="seq2exp-precision-") as folder:
         ceiling = prepare(Path(folder), args.genes)
         tasks = [(args, Path(folder), p, seed) for seed in args.seeds for p in PRECISIONS]
-        with get_context("spawn").Pool(args.processes) as pool:
+        with get_context("spawn").Pool(args.processes, prepare_process) as pool:
             results = pool.imap(measure, tasks)
             rows = list(tqdm(results, total=len(tasks), desc="trainings"))
     result = {

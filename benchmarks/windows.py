@@ -36,6 +36,7 @@ from seq2exp.config import PowerLaw, WindowConfig
 from seq2exp.expression import LabelInputs
 from seq2exp.loader import WindowLoader
 from seq2exp.packing import Batch, unpack
+from seq2exp.process import prepare_process
 from seq2exp.reference import prepare_genome
 from seq2exp.store import build_store
 from seq2exp.windows import WindowDataset
@@ -176,12 +177,13 @@ def read_bandwidth(paths: list[Path], workers: int) -> float:
     """Bytes a second out of the page cache into memory in use: pieces of 1 MB by all workers."""
 
     def read(share: int) -> int:
-        buffer, size = bytearray(1 << 20), 0
+        buffer, size = memoryview(bytearray(1 << 20)), 0
         for path in paths:
             part = path.stat().st_size // workers
             with open(path, "rb", buffering=0) as file:
                 file.seek(share * part)
-                size += sum(file.readinto(buffer) for _ in range(part // len(buffer)))
+                for start in range(0, part, len(buffer)):
+                    size += file.readinto(buffer[: part - start])
         return size
 
     with ThreadPoolExecutor(workers) as pool:
@@ -266,6 +268,7 @@ def run(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     args = parse()
+    prepare_process()  # as a workflow's jobs are
     torch.set_num_threads(1)  # the workers have the other cores
     with tempfile.TemporaryDirectory(prefix="seq2exp-windows-", dir=args.folder) as folder:
         result = run(Path(folder), args)

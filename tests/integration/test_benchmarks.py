@@ -1,0 +1,45 @@
+"""The benchmarks run, at sizes at which their figures mean nothing."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.workflow.conftest import ROOT
+
+
+def run(name, out, *arguments):
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--json", str(out), *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    return json.loads(out.read_text()), done.stdout
+
+
+def test_windows(tmp_path):
+    sizes = "--windows 8 --length 20000 --batch 2 --repeats 1 --passes 1 --expanded 4 --slow 2"
+    result, shown = run("windows", tmp_path / "w.json", *sizes.split(), "--tuned", "2")
+    assert result["store_bytes"] == pytest.approx(8 * 20_000 * 5, rel=0.01)
+    for name, row in result["best"].items():
+        assert row["windows_per_second"] > 0
+        assert f"\n{name} " in shown
+    # A base is 5 bytes in the store, 7 floats and a blacklist byte expanded, 7 floats read by item.
+    sizes = {
+        name: 1e6 * r["mb_per_second"] / r["windows_per_second"]
+        for name, r in result["best"].items()
+    }
+    assert sizes["store"] == pytest.approx(5 * 20_000, rel=0.01)
+    assert sizes["store, expanded"] == pytest.approx(29 * 20_000, rel=0.01)
+    assert sizes["per item"] == sizes["per item, tuned"] == pytest.approx(28 * 20_000)
+
+
+@pytest.mark.slow
+def test_precision(tmp_path):
+    arguments = ["--seeds", "1", "2", "--steps", "2", "--genes", "60", "--processes", "1"]
+    result, shown = run("precision", tmp_path / "p.json", *arguments)
+    mse = {(row["precision"], row["seed"]): row["mse"] for row in result["rows"]}
+    differences = [mse["bf16", seed] - mse["float32", seed] for seed in (1, 2)]
+    found = result["differences"]["mse"]
+    assert found["mean_difference"] == pytest.approx(sum(differences) / 2)
+    assert found["standard_error"] == pytest.approx(abs(differences[0] - differences[1]) / 2)
+    assert "mse, bf16 - float32: mean difference" in shown
