@@ -45,6 +45,9 @@ demo-control: setup
 	snakemake $(DEMO) demo/control.yaml --quiet rules
 	seq2exp summary results/demo/summary.json
 
+# A worker a core, each with one thread: idle OpenMP threads would take the cores from one another.
+test: export OMP_NUM_THREADS := 1
+test: export OMP_WAIT_POLICY := passive
 test: setup
 	pytest -q -n auto --maxprocesses 4 --dist loadfile -m "not slow and not gpu and not cluster"
 
