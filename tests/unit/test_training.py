@@ -18,9 +18,10 @@ from seq2exp.masks import open_masks
 from seq2exp.model_config import CaduceusSignalsConfig, Seq2ExpSoftConfig, SignalLinearConfig
 from seq2exp.prediction import predict
 from seq2exp.reference import prepare_genome
+from seq2exp.runs import Run, Splits, TrainingJob
 from seq2exp.simulate import Settings, simulate
 from seq2exp.store import build_store
-from seq2exp.training import Run, Splits, run_hash, train
+from seq2exp.training import train
 from seq2exp.training_task import ExpressionTask
 from seq2exp.windows import WindowDataset
 
@@ -135,10 +136,10 @@ def test_interrupted_training_ends_like_an_undisturbed_one(
     data, undisturbed, tmp_path, monkeypatch, caplog, steps
 ):
     interrupted(monkeypatch, data, tmp_path, steps)
-    with caplog.at_level(logging.INFO, logger="seq2exp.training"):
+    with caplog.at_level(logging.INFO, logger="seq2exp.fitting"):
         metrics = run_training(data, tmp_path)
-    # The checkpoint is at the last even step or validation (every third step here).
-    last = max(step for step in range(steps[-1] + 1) if step % 2 == 0 or step % 3 == 0)
+    # The last even step, validation (every third step here), or step before a validation.
+    last = max(step for step in range(steps[-1] + 1) if step % 2 == 0 or step % 3 in (0, 2))
     assert (f"resuming at step {last} of 12" in caplog.text) == (last > 0)
 
     expected = json.loads((undisturbed / "metrics.json").read_text())
@@ -176,7 +177,10 @@ def test_work_folder_depends_on_what_decides_the_weights(data):
     splits = Splits(dataset, dataset, dataset)
 
     def folder(recipe):
-        return run_hash(data / "store", splits, Run("CAGE", 1, 2, "toy"), SOFT, recipe)
+        job = TrainingJob(
+            data / "store", data / "folds.tsv", Run("CAGE", 1, 2, "toy"), SOFT, recipe
+        )
+        return job.hash(splits)
 
     augments = [AugmentConfig(reverse_complement=rc, jitter=j) for rc in (0, 1) for j in (0, 50)]
     recipes = [RECIPE.model_copy(update={"augment": augment}) for augment in augments]
