@@ -176,6 +176,7 @@ def new_trainer(
             num_nodes=training.nodes,
             # Buffers are constants: sent round before each forward pass, they would only make the
             # processes wait for each other in validation, where their numbers of batches differ.
+            # (torch 2.13 has another name for this argument, which older ones do not know.)
             strategy=DDPStrategy(broadcast_buffers=False) if training.processes > 1 else "auto",
             plugins=[cluster_environment(training)],
             precision=precision(training),
@@ -230,18 +231,21 @@ def precision(training: TrainingConfig) -> Any:
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
     """Silence what Lightning says of choices that were made on purpose; our log has the rest."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
+    loggers = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
     try:
         with warnings.catch_warnings():
             for message in (
                 ".*your dataloader is not resumable.*",  # ours is: see seq2exp.batching
                 ".*directory .* exists and is not empty.*",  # a resumed run
                 ".*srun. command is available.*",  # jobs are started by Snakemake
+                ".*broadcast_buffers. is deprecated.*",  # see new_trainer
                 ".*isinstance.treespec, LeafSpec.*",  # inside Lightning, with newer pytrees
             ):
                 warnings.filterwarnings("ignore", message)
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

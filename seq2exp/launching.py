@@ -84,6 +84,8 @@ def srun_command(training: TrainingConfig, command: Sequence[str]) -> list[str]:
     """One task per GPU on all nodes of the Slurm job; every task sees all GPUs of its node."""
     return [
         "srun",
+        "--job-name=seq2exp-training",
+        "--overlap",  # this process may run in a step that holds all of the job's resources
         f"--nodes={training.nodes}",
         f"--ntasks={training.processes}",
         f"--ntasks-per-node={training.devices}",

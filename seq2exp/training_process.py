@@ -32,6 +32,7 @@ def main(folder: Path) -> int:
     threading.Thread(target=end_with_parent, daemon=True).start()
     level = logging.INFO if rank == 0 else logging.WARNING
     logging.basicConfig(level=level, format=LOG_FORMAT, stream=sys.stderr)
+    logging.getLogger("seq2exp.runs").setLevel(logging.ERROR)  # the parent has said it
     logging.captureWarnings(True)
     try:
         fit_share(folder, rank)

@@ -135,8 +135,9 @@ class ExpressionTask(L.LightningModule):
         # Process r has genes r, r + processes, ...: some have one gene less than the others.
         rows = -(-genes // processes)
         padded = torch.nn.functional.pad(own, (0, rows - own.shape[1]))
-        gathered: Tensor = self.all_gather(padded)  # type: ignore[assignment]
-        return gathered.permute(1, 2, 0).flatten(1)[:, :genes]  # of (processes, figures, rows)
+        gathered = [torch.empty_like(padded) for _ in range(processes)]
+        torch.distributed.all_gather(gathered, padded)
+        return torch.stack(gathered, dim=-1).flatten(1)[:, :genes]  # of (figures, rows, processes)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Count passes as this run divides its batches, which the saved one may not have done."""
@@ -170,6 +171,7 @@ class History(Callback):
         self.training = training
         self.rows: list[dict[str, float]] = []
         self._steps: dict[str, list[Tensor | float]] = {name: [] for name in TRAIN_METRICS}
+        self._passes: dict[str, list[Tensor]] = {name: [] for name in TRAIN_METRICS}
         self._seconds, self._since = 0.0, time.monotonic()
 
     def seconds(self) -> float:
@@ -182,8 +184,11 @@ class History(Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object
     ) -> None:
-        for name, values in self._steps.items():
-            values.append(trainer.callback_metrics[name])  # a number here would wait for the GPU
+        for name, passes in self._passes.items():
+            passes.append(trainer.callback_metrics[name])
+            if len(passes) == self.training.accumulate:
+                self._steps[name].append(torch.stack(passes).mean())  # no number: it would wait
+                passes.clear()
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
