@@ -46,7 +46,7 @@ def fit_in_processes(job: TrainingJob, folder: Path) -> None:
     check_machine(job.training)
     with whole_file(folder / JOB) as temporary:
         temporary.write_text(job.to_json())
-    with _Group() as group:
+    with Group() as group:
         group.start(job.training, [sys.executable, "-m", "seq2exp.training_process", str(folder)])
         codes = group.wait()
     if not any(codes):
@@ -96,7 +96,7 @@ def srun_command(training: TrainingConfig, command: Sequence[str]) -> list[str]:
     ]
 
 
-class _Group(StopSignals):
+class Group(StopSignals):
     """Processes that get this one's signals, and that do not outlive the block."""
 
     def __init__(self) -> None:

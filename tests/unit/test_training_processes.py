@@ -3,13 +3,17 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 
+from seq2exp import launching
 from seq2exp.batching import Share, ShuffledBatches, share_batches
 from seq2exp.config import AugmentConfig, TrainingConfig
 from seq2exp.errors import Stopped, UserError
@@ -107,7 +111,7 @@ def assert_same_outcome(out: Path, expected: Path) -> None:
     same_weights(out, expected, within=1e-5)
 
 
-def test_stopped_in_two_processes_it_goes_on_in_one_with_two_passes(
+def test_stopped_in_two_processes_it_goes_on_in_two_with_two_passes(
     odd_data, one_process, tmp_path
 ):
     def signal_when_under_way():
@@ -119,14 +123,41 @@ def test_stopped_in_two_processes_it_goes_on_in_one_with_two_passes(
     with pytest.raises(Stopped, match=r"stopped by SIGUSR1 at step \d+ of 30"):
         run_training(odd_data, tmp_path, model=NARROW, recipe=LONG.model_copy(update=TWO))
     sender.join()
-    recipe = LONG.model_copy(update={"accumulate": 2})
+    recipe = LONG.model_copy(update=TWO | {"accumulate": 2})
     run_training(odd_data, tmp_path, model=NARROW, recipe=recipe)
     assert_same_outcome(tmp_path, one_process)
+    assert not torch.distributed.is_initialized()
 
 
-def test_stopped_in_one_process_it_goes_on_in_two_with_two_passes(
+SRUN = """#!{python}
+# As Slurm's: one task per node, numbered by SLURM_PROCID; ends the others with the first that fails.
+import os, subprocess, sys
+
+flags = dict(a.removeprefix("--").partition("=")[::2] for a in sys.argv[1:] if a.startswith("--"))
+command = sys.argv[sys.argv.index({python!r}) :]
+tasks, per_node = int(flags["ntasks"]), int(flags["ntasks-per-node"])
+running = []
+for rank in range(tasks):
+    node, local = divmod(rank, per_node)
+    slurm = {{"PROCID": rank, "LOCALID": local, "NODEID": node, "NTASKS": tasks,
+             "NNODES": flags["nodes"], "NTASKS_PER_NODE": per_node, "JOB_NAME": flags["job-name"],
+             "NODELIST": "localhost"}}
+    environment = {{**os.environ, **{{f"SLURM_{{k}}": str(v) for k, v in slurm.items()}}}}
+    running.append(subprocess.Popen(command, env=environment))
+sys.exit(max(process.wait() for process in running))
+"""
+
+
+@pytest.mark.slow
+def test_killed_in_one_process_it_goes_on_over_two_nodes(
     odd_data, one_process, tmp_path, monkeypatch
 ):
+    srun = tmp_path / "bin" / "srun"
+    srun.parent.mkdir()
+    srun.write_text(SRUN.format(python=sys.executable))
+    srun.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{srun.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("SLURM_JOB_ID", str(os.getpid()))
     original = ExpressionTask.training_step
 
     def failing(self, packed, batch_idx):
@@ -138,7 +169,26 @@ def test_stopped_in_one_process_it_goes_on_in_two_with_two_passes(
         patch.setattr(ExpressionTask, "training_step", failing)
         with pytest.raises(OSError, match="node died"):
             run_training(odd_data, tmp_path, model=NARROW, recipe=LONG)
-    recipe = LONG.model_copy(update=TWO | {"accumulate": 2})
+    recipe = LONG.model_copy(update={"nodes": 2})
     run_training(odd_data, tmp_path, model=NARROW, recipe=recipe)
     assert_same_outcome(tmp_path, one_process)
-    assert not torch.distributed.is_initialized()
+
+
+def test_a_failing_process_ends_the_others(monkeypatch, tmp_path):
+    """Without torch: the first of two processes fails, the second would sleep for long."""
+    code = "import os, sys, time; os.environ['LOCAL_RANK'] == '0' and sys.exit(3); time.sleep(60)"
+    monkeypatch.setattr("seq2exp.launching.GRACE", 0.2)
+    started = time.monotonic()
+    with launching.Group() as group:
+        group.start(RECIPE.model_copy(update=TWO), [sys.executable, "-c", code])
+        assert group.wait() == [3, -signal.SIGKILL]
+    assert time.monotonic() - started < 30
+
+
+def test_processes_do_not_outlive_the_one_that_started_them(tmp_path):
+    code = "import sys; from seq2exp.training_process import end_with_parent; end_with_parent()"
+    child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
+    with pytest.raises(subprocess.TimeoutExpired):
+        child.wait(timeout=0.5)
+    child.stdin.close()
+    assert child.wait(timeout=30) == 1
