@@ -115,7 +115,10 @@ class Group(StopSignals):
 
     def _start(self, command: list[str], environment: dict[str, str]) -> None:
         # The pipe carries nothing: it closes with this process, however that ends.
-        self._processes.append(subprocess.Popen(command, env=environment, stdin=subprocess.PIPE))
+        process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE)
+        self._processes.append(process)
+        if self.requested:
+            process.send_signal(self.requested)
 
     def wait(self) -> list[int]:
         """Wait for all to end; returns their exit codes (-n: by signal n)."""
