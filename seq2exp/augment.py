@@ -7,7 +7,7 @@ L window length (bp), J largest shift (bp), K contact bins; B may be left out.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -27,6 +27,10 @@ class Views(NamedTuple):
     """int64 (B,): bases to the right along the genome, in [-J, J]."""
     flipped: np.ndarray
     """bool (B,): on the other strand, after the shift."""
+
+    def part(self, positions: slice) -> Self:
+        """Views of some windows of the batch."""
+        return type(self)(self.shift[positions], self.flipped[positions])
 
 
 def draw_views(windows: int, augment: AugmentConfig, *, seed: int, step: int) -> Views:

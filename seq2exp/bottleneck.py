@@ -9,6 +9,7 @@ Axes: B batch, L window length (bp), S signals (H3K27ac, DNase, Hi-C).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -60,9 +61,25 @@ def sequence_evidence(logits: Tensor, beta_min: float) -> BetaParameters:
     return BetaParameters(positive[..., 1], positive[..., 0])
 
 
-def draw_mask(parameters: BetaParameters, *, sample: bool) -> Tensor:
-    """Soft mask (B, L): a reparameterised sample in training, the mean in evaluation."""
-    return Beta(*parameters, validate_args=False).rsample() if sample else parameters.mean()
+def draw_mask(
+    parameters: BetaParameters, *, sample: bool, seeds: Sequence[int] | None = None
+) -> Tensor:
+    """Soft mask (B, L): a reparameterised sample in training, the mean in evaluation.
+
+    With ``seeds`` (B,), each window's sample is drawn from its own seed, whatever windows are
+    beside it; otherwise from torch's random state, which is left alone where there are seeds.
+    """
+    if not sample:
+        return parameters.mean()
+    if seeds is None:
+        return Beta(*parameters, validate_args=False).rsample()
+    device = parameters.alpha.device
+    masks = []
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        for alpha, beta, seed in zip(*parameters, seeds, strict=True):
+            torch.manual_seed(seed)
+            masks.append(Beta(alpha, beta, validate_args=False).rsample())
+    return torch.stack(masks)
 
 
 def promoter_slice(length: int, promoter_length: int) -> slice:

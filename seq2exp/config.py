@@ -6,7 +6,7 @@ Nothing here opens a file; see :mod:`seq2exp.preflight` for what is checked agai
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -236,6 +236,11 @@ class AugmentConfig(Strict):
 class TrainingConfig(Strict):
     """The recipe (paper, appendix) and how to run it."""
 
+    HOW: ClassVar[frozenset[str]] = frozenset(
+        {"workers", "checkpoint_every", "devices", "nodes", "accumulate"}
+    )
+    """Settings of how it is trained: what comes out is the same, but for rounding."""
+
     steps: PositiveInt = 50_000
     batch_size: PositiveInt = 8
     learning_rate: Annotated[float, Field(gt=0)] = 5e-4
@@ -259,12 +264,39 @@ class TrainingConfig(Strict):
     """Threads that read windows ahead."""
     checkpoint_every: PositiveInt = 500
     """Steps between resumable checkpoints."""
+    devices: PositiveInt = 1
+    """Processes per node, one GPU each (on a CPU: a share of the threads each)."""
+    nodes: PositiveInt = 1
+    """Machines; more than one within a Slurm job only."""
+    accumulate: PositiveInt = 1
+    """Passes, one after another, into which each process divides its share of a batch."""
 
     @model_validator(mode="after")
     def _warmup_fits(self) -> Self:
         if self.warmup_steps >= self.steps:
             raise ValueError(f"warmup_steps {self.warmup_steps} must be below steps {self.steps}")
         return self
+
+    @model_validator(mode="after")
+    def _batch_divides(self) -> Self:
+        parts = self.processes * self.accumulate
+        if self.batch_size % parts:
+            raise ValueError(
+                f"batch_size {self.batch_size} cannot be divided by devices {self.devices} x nodes "
+                f"{self.nodes} x accumulate {self.accumulate} = {parts}; choose numbers whose "
+                "product divides batch_size"
+            )
+        return self
+
+    @property
+    def processes(self) -> int:
+        """Processes that train together, each on its share of every batch."""
+        return self.devices * self.nodes
+
+    @property
+    def windows_per_pass(self) -> int:
+        """Windows that a process holds in memory at once."""
+        return self.batch_size // (self.processes * self.accumulate)
 
 
 class PredictionConfig(Strict):

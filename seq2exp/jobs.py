@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from seq2exp.errors import UserError
+from seq2exp.errors import Stopped, UserError
 from seq2exp.process import prepare_process
 
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -44,7 +45,7 @@ def job(snakemake: Any) -> Iterator[None]:
     Raises
     ------
     SystemExit
-        With code 1 when the body fails: a `UserError` leaves its line in the log and on stderr;
+        With code 1 when the body fails: a `UserError` or `Stopped` leaves its line in the log and on stderr;
         anything else leaves its traceback in the log and one line on stderr that points there.
     """
     log = Path(snakemake.log[0])
@@ -55,7 +56,7 @@ def job(snakemake: Any) -> Iterator[None]:
     with _redirected(log):
         try:
             yield
-        except UserError as error:
+        except (UserError, Stopped) as error:
             failure = f"{snakemake.rule}: {error}"
             print(failure, file=sys.stderr)
         except Exception as error:
@@ -76,7 +77,7 @@ def _redirected(log: Path) -> Iterator[None]:
     # Line buffering: a log must be readable while the job runs, and whole if it is killed.
     with open(log, "a", buffering=1) as file:
         handler = logging.StreamHandler(file)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        handler.setFormatter(logging.Formatter(LOG_FORMAT))
         streams = sys.stdout, sys.stderr
         _flush(*streams)
         saved = os.dup(1), os.dup(2)

@@ -56,6 +56,8 @@ class Batch(NamedTuple):
     """float32 (B,)."""
     index: torch.Tensor  # type: ignore[assignment]
     """int64 (B,): rows of the store's genes."""
+    seeds: tuple[int, ...] | None = None
+    """(B,): where each window's random draws start; torch's random state when None."""
 
 
 def unpack(packed: PackedBatch, *, contact_bin: int) -> Batch:

@@ -16,11 +16,13 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from seq2exp.augment import apply_views, draw_views
+from seq2exp.batching import Share
 from seq2exp.config import AugmentConfig, TrainingConfig
 from seq2exp.metrics import accuracy
 from seq2exp.models.interface import ExpressionModel
 from seq2exp.packing import PackedBatch, unpack
 from seq2exp.recipe import expression_loss, learning_rate
+from seq2exp.stopping import StopSignals
 
 log = logging.getLogger(__name__)
 progress_log = logging.getLogger("seq2exp.progress")
@@ -42,9 +44,14 @@ class ExpressionTask(L.LightningModule):
     label_scale
         Standard deviation by which the loss divides labels; 1 where they are not standardised.
     seed
-        Masks and views of step s are drawn from (seed, s), so that a resumed run draws the same.
+        Masks and views of step s are drawn from (seed, s) for each position in the batch, so that
+        a resumed run draws the same, whatever the number of processes and passes.
     contact_bin
         bp per Hi-C bin of the window store.
+    share
+        What this process computes of each batch.
+    validation_genes
+        Of all processes together; this one's are `seq2exp.batching.share_batches`.
     """
 
     def __init__(
@@ -56,35 +63,40 @@ class ExpressionTask(L.LightningModule):
         label_scale: float,
         seed: int,
         contact_bin: int,
+        share: Share,
+        validation_genes: int,
     ) -> None:
         super().__init__()
         self.model, self.training_config = model, training
         self.kl_weight, self.label_scale = kl_weight, label_scale
         self.seed, self.contact_bin = seed, contact_bin
+        self.share, self.validation_genes = share, validation_genes
         self._validated: list[tuple[Tensor, ...]] = []
 
     def training_step(self, packed: PackedBatch, batch_idx: int) -> Tensor:
-        torch.manual_seed(
-            np.random.SeedSequence([self.seed, self.global_step]).generate_state(1)[0]
-        )
-        batch = unpack(self.augmented(packed), contact_bin=self.contact_bin)
-        output = self.model(batch)
+        windows = len(packed.label) * self.share.processes * self.share.passes
+        own = self.share.positions(windows, batch_idx)
+        step = np.random.SeedSequence([self.seed, self.global_step])
+        seeds = step.generate_state(windows, np.uint64)[own].tolist()
+        batch = unpack(self.augmented(packed, windows, own), contact_bin=self.contact_bin)
+        output = self.model(batch._replace(seeds=tuple(seeds)))
         loss = expression_loss(
             output, batch.label, kl_weight=self.kl_weight, label_scale=self.label_scale
         )
         self.log_dict(
             {"train_loss": loss.total.detach(), "train_kl": loss.kl.detach()},
             batch_size=len(batch.label),
+            sync_dist=self.share.processes > 1,
         )
         return loss.total
 
-    def augmented(self, packed: PackedBatch) -> PackedBatch:
-        """Windows as this step sees them."""
+    def augmented(self, packed: PackedBatch, windows: int, own: slice) -> PackedBatch:
+        """Windows as this step sees them; ``own`` of the batch's ``windows``."""
         augment = self.training_config.augment
         if augment == AugmentConfig():
             return packed
-        views = draw_views(len(packed.label), augment, seed=self.seed, step=self.global_step)
-        return apply_views(packed, views, augment, contact_bin=self.contact_bin)
+        views = draw_views(windows, augment, seed=self.seed, step=self.global_step)
+        return apply_views(packed, views.part(own), augment, contact_bin=self.contact_bin)
 
     def validation_step(self, packed: PackedBatch, batch_idx: int) -> None:
         batch = unpack(packed, contact_bin=self.contact_bin)
@@ -100,10 +112,9 @@ class ExpressionTask(L.LightningModule):
         self._validated.append((batch.label, output.prediction, mask_ratio, loss))
 
     def on_validation_epoch_end(self) -> None:
-        label, prediction, mask_ratio, loss = (
-            torch.cat(part) for part in zip(*self._validated, strict=True)
-        )
+        own = torch.stack([torch.cat(part) for part in zip(*self._validated, strict=True)])
         self._validated.clear()
+        label, prediction, mask_ratio, loss = self.of_all_processes(own)
         figures = accuracy(label.double().cpu(), prediction.double().cpu())
         self.log_dict(
             {
@@ -112,8 +123,29 @@ class ExpressionTask(L.LightningModule):
                 "valid_mae": figures.mae,
                 "valid_pearson": figures.pearson,
                 "valid_mask_ratio": mask_ratio.mean(),
-            }
+            },
+            sync_dist=self.share.processes > 1,  # they are the same, which Lightning cannot know
         )
+
+    def of_all_processes(self, own: Tensor) -> Tensor:
+        """Put together figures of validation genes: (figures, own genes) to (figures, genes)."""
+        processes, genes = self.share.processes, self.validation_genes
+        if processes == 1:
+            return own
+        # Process r has genes r, r + processes, ...: some have one gene less than the others.
+        rows = -(-genes // processes)
+        padded = torch.nn.functional.pad(own, (0, rows - own.shape[1]))
+        gathered = [torch.empty_like(padded) for _ in range(processes)]
+        torch.distributed.all_gather(gathered, padded)
+        return torch.stack(gathered, dim=-1).flatten(1)[:, :genes]  # of (figures, rows, processes)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Count passes as this run divides its batches, which the saved one may not have done."""
+        progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+        passes = checkpoint["global_step"] * self.share.passes
+        for counts in (progress["total"], progress["current"]):
+            difference = passes - counts["ready"]
+            counts.update({name: count + difference for name, count in counts.items()})
 
     def configure_optimizers(self) -> Any:
         recipe = self.training_config
@@ -139,6 +171,7 @@ class History(Callback):
         self.training = training
         self.rows: list[dict[str, float]] = []
         self._steps: dict[str, list[Tensor | float]] = {name: [] for name in TRAIN_METRICS}
+        self._passes: dict[str, list[Tensor]] = {name: [] for name in TRAIN_METRICS}
         self._seconds, self._since = 0.0, time.monotonic()
 
     def seconds(self) -> float:
@@ -151,8 +184,11 @@ class History(Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object
     ) -> None:
-        for name, values in self._steps.items():
-            values.append(trainer.callback_metrics[name])  # a number here would wait for the GPU
+        for name, passes in self._passes.items():
+            passes.append(trainer.callback_metrics[name])
+            if len(passes) == self.training.accumulate:
+                self._steps[name].append(torch.stack(passes).mean())  # no number: it would wait
+                passes.clear()
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
@@ -190,33 +226,68 @@ def _numbers(values: list[Tensor | float]) -> list[float]:
 
 
 class ResumeCheckpoint(Checkpoint):
-    """Save all of the training state every so many steps, and after each validation.
+    """Save all of the training state at times, and whenever training is asked to stop.
+
+    Every ``checkpoint_every`` steps, after each validation, and one step before it: a run resumed
+    at the step of a validation itself would skip that validation. Asked to stop there, training
+    goes on from the step before.
 
     Lightning runs checkpoint callbacks last and in their order: given after the one that keeps the
     best weights, this one saves what that one knows.
-
-    Not at the step of a validation itself: a run resumed there would skip that validation.
     """
 
-    def __init__(self, path: Path, every: int, validate_every: int) -> None:
-        self.path, self.every, self.validate_every = path, every, validate_every
+    def __init__(
+        self, path: Path, training: TrainingConfig, validate_every: int, signals: StopSignals
+    ) -> None:
+        self.path, self.training, self.signals = path, training, signals
+        self.validate_every = validate_every
+        self._saved = 0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._saved = trainer.global_step
+        self.signals.listen()  # Lightning has put its own handlers in place
 
     def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
     ) -> None:
+        if (batch_idx + 1) % self.training.accumulate:
+            return  # within a step
         step = trainer.global_step
-        if step % self.every == 0 and step % self.validate_every:
-            trainer.save_checkpoint(self.path)
+        stop = self.asked_to_stop(trainer)
+        due = step % self.training.checkpoint_every == 0 or (step + 1) % self.validate_every == 0
+        if (due or stop) and step % self.validate_every:
+            self.save(trainer)
+        if stop:
+            raise self.signals.stopped(self._saved, self.training.steps)
+
+    def on_validation_batch_end(self, trainer: L.Trainer, *_: object, **__: object) -> None:
+        if self.signals.requested:  # the step before is on disk: the others need not be asked
+            raise self.signals.stopped(self._saved, self.training.steps)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.save(trainer)
+
+    def asked_to_stop(self, trainer: L.Trainer) -> bool:
+        """Whether any process has got a signal; all then save and stop at the same step."""
+        asked = self.signals.requested is not None
+        return bool(trainer.strategy.reduce_boolean_decision(asked, all=False))
+
+    def save(self, trainer: L.Trainer) -> None:
+        """Write the checkpoint, whole or not at all (Lightning writes aside and renames)."""
         trainer.save_checkpoint(self.path)
+        self._saved = trainer.global_step
 
 
 class ProgressLines(Callback):
     """A line with windows per second and the time left, every ``interval`` seconds."""
 
-    def __init__(self, steps: int, interval: float = 15.0) -> None:
-        self.steps, self.interval = steps, interval
+    def __init__(self, training: TrainingConfig, interval: float = 15.0) -> None:
+        self.training, self.interval = training, interval
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._first_step, self._started = trainer.global_step, time.monotonic()
@@ -225,12 +296,11 @@ class ProgressLines(Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, *_: object
     ) -> None:
-        self._windows += len(batch.label)
-        now = time.monotonic()
-        if now - self._last < self.interval:
+        self._windows += len(batch.label) * self.training.processes
+        now, step, total = time.monotonic(), trainer.global_step, self.training.steps
+        if now - self._last < self.interval or step == self._first_step:
             return
         self._last, elapsed = now, now - self._started
-        step, total = trainer.global_step, self.steps
         left = elapsed / (step - self._first_step) * (total - step)
         progress_log.info(
             "step %d/%d (%.0f%%), %.1f windows/s, loss %.4f, %d:%02d left",

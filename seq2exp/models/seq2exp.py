@@ -60,7 +60,7 @@ class Seq2ExpSoft(ExpressionModel):
         )  # (B, L, d)
 
         parameters = self.mask_parameters(x_sequence, batch.signals)  # (B, L) each
-        mask = self.make_mask(parameters, batch.blacklist)  # (B, L)
+        mask = self.make_mask(parameters, batch)  # (B, L)
 
         x = (x_sequence + x_signals) * mask.unsqueeze(-1)  # (B, L, d)
         features = network_features(batch.gene_features, self.config.signal_transform)
@@ -91,9 +91,9 @@ class Seq2ExpSoft(ExpressionModel):
             beta_min=self.config.prior.beta_min,
         )
 
-    def make_mask(self, parameters: BetaParameters, blacklist: Tensor) -> Tensor:
+    def make_mask(self, parameters: BetaParameters, batch: Batch) -> Tensor:
         """Draw the mask and fix the bases that are known; (B, L)."""
-        mask = draw_mask(parameters, sample=self.training)
+        mask = draw_mask(parameters, sample=self.training, seeds=batch.seeds)
         if self.config.mask_region == "promoter":
             mask = torch.zeros_like(mask)
-        return apply_fixed_bases(mask, blacklist, self.promoter)
+        return apply_fixed_bases(mask, batch.blacklist, self.promoter)

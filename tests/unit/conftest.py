@@ -6,6 +6,7 @@ from seq2exp import encode, fantom5, fourdn, portals
 from seq2exp.downloads.http import open_session
 
 from ..portal_server import serve
+from . import tiny_training
 
 
 @pytest.fixture
@@ -19,3 +20,19 @@ def portal(monkeypatch, tmp_path):
         monkeypatch.setattr(fourdn, "PORTAL", portal.url)
         monkeypatch.setattr(fantom5, "HUB", f"{portal.url}/datahub")
         yield portal
+
+
+@pytest.fixture(scope="session")
+def training_data(tmp_path_factory):
+    """Window store of SimA and folds.tsv: 20 genes to train, 8 to validate, 8 to test."""
+    folder = tmp_path_factory.mktemp("training")
+    tiny_training.build_data(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def undisturbed(training_data, tmp_path_factory):
+    """Artefacts of a training that nothing disturbed."""
+    out = tmp_path_factory.mktemp("undisturbed")
+    tiny_training.run_training(training_data, out)
+    return out

@@ -70,6 +70,21 @@ def test_samples_have_the_moments_of_the_density_and_a_gradient():
     assert alpha.grad.sum().item() == pytest.approx(9 / 144, rel=0.03)
 
 
+def test_a_seeded_window_is_drawn_alike_among_any_others():
+    alpha, beta = torch.rand(4, 300) + 0.5, torch.rand(4, 300) + 0.5
+    alpha.requires_grad_()
+    before = torch.random.get_rng_state()
+    together = draw_mask(BetaParameters(alpha, beta), sample=True, seeds=(5, 2**63 + 6, 7, 5))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    alone = draw_mask(BetaParameters(alpha[1:2], beta[1:2]), sample=True, seeds=(2**63 + 6,))
+    assert torch.equal(together[1], alone[0])
+    same = draw_mask(BetaParameters(alpha[:1], beta[:1]), sample=True, seeds=(7,))
+    assert not torch.isclose(together[0], same[0]).any()
+    together[1].sum().backward()
+    assert (alpha.grad[1] > 0).all()
+    assert (alpha.grad[[0, 2, 3]] == 0).all()
+
+
 def test_evaluation_uses_the_mean():
     parameters = BetaParameters(torch.tensor([[1.0, 3.0]]), torch.tensor([[3.0, 1.0]]))
     assert draw_mask(parameters, sample=False).tolist() == [[0.25, 0.75]]

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from seq2exp.errors import UserError
+from seq2exp.errors import Stopped, UserError
 from seq2exp.jobs import THREAD_VARIABLES, job, share_package
 
 SOMETHING_ODD = "12 genes lie outside every fold"
@@ -54,9 +54,10 @@ def test_streams_and_logging_are_as_before_afterwards(snakemake, capfd):
     assert capfd.readouterr().err == "after\n"
 
 
-def test_user_error_is_one_line_in_the_log_and_on_stderr(snakemake, capfd):
+@pytest.mark.parametrize("kind", [UserError, Stopped])
+def test_user_error_is_one_line_in_the_log_and_on_stderr(snakemake, capfd, kind):
     with pytest.raises(SystemExit) as stop, job(snakemake):
-        raise UserError("genes.tsv: row 3: tss -1 is negative; correct it")
+        raise kind("genes.tsv: row 3: tss -1 is negative; correct it")
     line = "train: genes.tsv: row 3: tss -1 is negative; correct it\n"
     assert stop.value.code == 1
     assert read_log(snakemake) == line
@@ -88,7 +89,7 @@ def test_exit_code_of_a_script(tmp_path):
     script = textwrap.dedent(
         f"""
         from types import SimpleNamespace
-        from seq2exp.errors import UserError
+        from seq2exp.errors import Stopped, UserError
         from seq2exp.jobs import job
         with job(SimpleNamespace(rule="fetch", threads=1, log=[{str(tmp_path / "log")!r}])):
             raise UserError("no such file: x.bw; correct the path")

@@ -8,101 +8,27 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from pydantic import TypeAdapter
 
-from seq2exp.annotation import prepare_genes
 from seq2exp.checkpoints import load_checkpoint
-from seq2exp.config import AugmentConfig, PowerLaw, TrainingConfig, WindowConfig
+from seq2exp.config import AugmentConfig
 from seq2exp.errors import UserError
-from seq2exp.expression import LabelInputs
 from seq2exp.masks import open_masks
-from seq2exp.model_config import CaduceusSignalsConfig, Seq2ExpSoftConfig, SignalLinearConfig
+from seq2exp.model_config import CaduceusSignalsConfig, ModelConfig, SignalLinearConfig
+from seq2exp.models import MODELS, InputShape, build_model
+from seq2exp.packing import unpack
 from seq2exp.prediction import predict
-from seq2exp.reference import prepare_genome
-from seq2exp.simulate import Settings, simulate
-from seq2exp.store import build_store
-from seq2exp.training import Run, Splits, run_hash, train
+from seq2exp.recipe import expression_loss
+from seq2exp.runs import Run, Splits, TrainingJob
 from seq2exp.training_task import ExpressionTask
 from seq2exp.windows import WindowDataset
 
-SOFT = Seq2ExpSoftConfig(
-    d_model=8, d_state=2, generator_layers=1, predictor_layers=1, signal_transform="log1p"
-)
-RECIPE = TrainingConfig(
-    steps=12,
-    batch_size=4,
-    learning_rate=5e-3,
-    warmup_steps=2,
-    validate_every=0.6,
-    standardise_label=True,
-    accelerator="cpu",
-    workers=0,
-    checkpoint_every=2,
-)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory) -> Path:
-    """Window store of SimA and folds.tsv: 20 genes to train, 8 to validate, 8 to test."""
-    folder = tmp_path_factory.mktemp("training")
-    source = folder / "source"
-    settings = Settings(genes=36, window=1000, element_reach=1.0, chromosome_weights=(5, 2, 2))
-    simulate(source, seed=5, settings=settings)
-    prepare_genome(source / "genome.fa.gz", folder / "genome.fa", folder / "chrom.sizes", None)
-    prepare_genes(
-        folder / "genes.tsv",
-        folder / "genes_dropped.tsv",
-        fasta=folder / "genome.fa",
-        chrom_sizes=folder / "chrom.sizes",
-        annotation=source / "annotation.gtf.gz",
-        n_fraction_span=1000,
-    )
-    genes = pd.read_csv(folder / "genes.tsv", sep="\t")
-    split = genes["chrom"].map({"chr1": "train", "chr2": "valid", "chr3": "test"})
-    genes[["gene_id"]].assign(fold1=split).to_csv(folder / "folds.tsv", sep="\t", index=False)
-    build_store(
-        folder / "store",
-        cell_line="SimA",
-        genome_name="sim",
-        fasta=folder / "genome.fa",
-        chrom_sizes=folder / "chrom.sizes",
-        genes_table=folder / "genes.tsv",
-        blacklist=source / "blacklist.bed",
-        h3k27ac=source / "SimA.H3K27ac.bw",
-        dnase=source / "SimA.DNase.bw",
-        hic=None,
-        labels={"CAGE": LabelInputs(replicates=((source / "SimA.CAGE.bw",),))},
-        window=WindowConfig(length=1000, promoter_length=200),
-        power_law=PowerLaw(bin=200),
-    )
-    return folder
-
-
-def run_training(data: Path, out: Path, model=SOFT, recipe=RECIPE, seed=2) -> dict:
-    train(
-        data / "store",
-        data / "folds.tsv",
-        Run("CAGE", 1, seed, "toy"),
-        model,
-        recipe,
-        out_checkpoint=out / "model.ckpt",
-        out_metrics=out / "metrics.json",
-        out_history=out / "history.csv",
-        work_dir=out / "work",
-    )
-    return json.loads((out / "metrics.json").read_text())
-
+from .tiny_training import RECIPE, SOFT, run_training, same_weights
 
 AUGMENTED = RECIPE.model_copy(
     update={"augment": AugmentConfig(reverse_complement=True, jitter=50), "workers": 2}
 )
 NARROW = SOFT.model_copy(update={"window_length": 900})
-
-
-@pytest.fixture(scope="module")
-def undisturbed(data, tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("undisturbed")
-    run_training(data, out)
-    return out
 
 
 def interrupt_at(monkeypatch, step: int) -> None:
@@ -116,36 +42,30 @@ def interrupt_at(monkeypatch, step: int) -> None:
     monkeypatch.setattr(ExpressionTask, "training_step", failing)
 
 
-def interrupted(monkeypatch, data, out, steps, **how) -> None:
+def interrupted(monkeypatch, training_data, out, steps, **how) -> None:
     for step in steps:
         with monkeypatch.context() as patch:
             interrupt_at(patch, step)
             with pytest.raises(OSError, match="node died"):
-                run_training(data, out, **how)
-
-
-def assert_same_weights(one, other) -> None:
-    ours, theirs = (load_checkpoint(out / "model.ckpt").model.state_dict() for out in (one, other))
-    for name, value in theirs.items():
-        torch.testing.assert_close(ours[name], value, rtol=0, atol=0)
+                run_training(training_data, out, **how)
 
 
 @pytest.mark.parametrize("steps", [(1,), (3,), (5,), (9,), (11,), (4, 8)], ids=str)
 def test_interrupted_training_ends_like_an_undisturbed_one(
-    data, undisturbed, tmp_path, monkeypatch, caplog, steps
+    training_data, undisturbed, tmp_path, monkeypatch, caplog, steps
 ):
-    interrupted(monkeypatch, data, tmp_path, steps)
-    with caplog.at_level(logging.INFO, logger="seq2exp.training"):
-        metrics = run_training(data, tmp_path)
-    # The checkpoint is at the last even step or validation (every third step here).
-    last = max(step for step in range(steps[-1] + 1) if step % 2 == 0 or step % 3 == 0)
+    interrupted(monkeypatch, training_data, tmp_path, steps)
+    with caplog.at_level(logging.INFO, logger="seq2exp.fitting"):
+        metrics = run_training(training_data, tmp_path)
+    # The last even step, validation (every third step here), or step before a validation.
+    last = max(step for step in range(steps[-1] + 1) if step % 2 == 0 or step % 3 in (0, 2))
     assert (f"resuming at step {last} of 12" in caplog.text) == (last > 0)
 
     expected = json.loads((undisturbed / "metrics.json").read_text())
     assert metrics["best_step"] == expected["best_step"]
     assert metrics["test"] == pytest.approx(expected["test"], abs=1e-9)
     assert metrics["valid"] == pytest.approx(expected["valid"], abs=1e-9)
-    assert_same_weights(tmp_path, undisturbed)
+    same_weights(tmp_path, undisturbed)
     columns = ["step", "learning_rate", "train_loss", "train_kl", "valid_mse", "valid_pearson"]
     pd.testing.assert_frame_equal(
         pd.read_csv(tmp_path / "history.csv")[columns],
@@ -154,45 +74,68 @@ def test_interrupted_training_ends_like_an_undisturbed_one(
 
 
 def test_augmented_training_resumes_to_the_bit_and_is_validated_on_plain_windows(
-    data, tmp_path, monkeypatch
+    training_data, tmp_path, monkeypatch
 ):
     how = {"model": NARROW, "recipe": AUGMENTED}
-    metrics = run_training(data, tmp_path / "whole", **how)
-    interrupted(monkeypatch, data, tmp_path / "parts", (5,), **how)
-    run_training(data, tmp_path / "parts", **how)
-    assert_same_weights(tmp_path / "whole", tmp_path / "parts")
+    metrics = run_training(training_data, tmp_path / "whole", **how)
+    interrupted(monkeypatch, training_data, tmp_path / "parts", (5,), **how)
+    run_training(training_data, tmp_path / "parts", **how)
+    same_weights(tmp_path / "whole", tmp_path / "parts")
 
     history = pd.read_csv(tmp_path / "whole" / "history.csv")
     assert metrics["valid"]["mse"] == pytest.approx(history["valid_mse"].min(), rel=1e-5)
-    plain = run_training(data, tmp_path / "plain", model=NARROW)
+    plain = run_training(training_data, tmp_path / "plain", model=NARROW)
     losses = pd.read_csv(tmp_path / "plain" / "history.csv")["train_loss"]
     assert (losses - history["train_loss"]).abs().min() > 1e-6
     assert load_checkpoint(tmp_path / "whole" / "model.ckpt").shape.window_length == 900
     assert plain["parameters"] == metrics["parameters"]
 
 
-def test_work_folder_depends_on_what_decides_the_weights(data):
-    dataset = WindowDataset(data / "store", np.arange(3), "CAGE")
+@pytest.mark.parametrize("kind", sorted(MODELS.keys() - {"signal_linear"}))
+def test_every_parameter_gets_a_gradient_in_every_step(training_data, kind):
+    """Processes that train together wait for each other's gradient of every parameter."""
+    dataset = WindowDataset(training_data / "store", np.arange(2), "CAGE")
+    config = TypeAdapter(ModelConfig).validate_python({"kind": kind, "d_model": 8, "d_state": 2})
+    with torch.random.fork_rng(devices=[]):
+        model = build_model(config, InputShape(1000, 200, dataset.read([0]).gene_features.shape[1]))
+        batch = unpack(dataset.read([0, 1]), contact_bin=200)
+        output = model.train()(batch._replace(seeds=(1, 2)))
+    expression_loss(output, batch.label, kl_weight=0.01).total.backward()
+    assert [name for name, weight in model.named_parameters() if weight.grad is None] == []
+
+
+def test_work_folder_depends_on_what_decides_the_weights(training_data):
+    dataset = WindowDataset(training_data / "store", np.arange(3), "CAGE")
     splits = Splits(dataset, dataset, dataset)
 
     def folder(recipe):
-        return run_hash(data / "store", splits, Run("CAGE", 1, 2, "toy"), SOFT, recipe)
+        job = TrainingJob(
+            training_data / "store",
+            training_data / "folds.tsv",
+            Run("CAGE", 1, 2, "toy"),
+            SOFT,
+            recipe,
+        )
+        return job.hash(splits)
 
     augments = [AugmentConfig(reverse_complement=rc, jitter=j) for rc in (0, 1) for j in (0, 50)]
     recipes = [RECIPE.model_copy(update={"augment": augment}) for augment in augments]
     assert len({folder(recipe) for recipe in recipes}) == 4
     assert folder(recipes[0]) == folder(RECIPE.model_copy(update={"workers": 5}))
+    assert folder(recipes[0]) == folder(RECIPE.model_copy(update={"devices": 2, "accumulate": 2}))
 
 
-def test_jitter_needs_room_in_the_store(data, tmp_path):
+def test_jitter_needs_room_in_the_store(training_data, tmp_path):
     recipe = RECIPE.model_copy(update={"augment": AugmentConfig(jitter=51)})
     with pytest.raises(UserError, match="window_length 1002 must be even and at most 1000"):
-        run_training(data, tmp_path, model=NARROW, recipe=recipe)
+        run_training(training_data, tmp_path, model=NARROW, recipe=recipe)
 
 
-def test_bf16_on_a_cpu_is_another_arithmetic_with_the_same_outcome(data, undisturbed, tmp_path):
+def test_bf16_on_a_cpu_is_another_arithmetic_with_the_same_outcome(
+    training_data, undisturbed, tmp_path
+):
     recipe = RECIPE.model_copy(update={"precision": "bf16"})
-    metrics = run_training(data, tmp_path, recipe=recipe)
+    metrics = run_training(training_data, tmp_path, recipe=recipe)
     expected = json.loads((undisturbed / "metrics.json").read_text())
     losses, exact = (
         pd.read_csv(out / "history.csv")["train_loss"] for out in (tmp_path, undisturbed)
@@ -220,21 +163,21 @@ def test_artefacts(undisturbed):
 
 
 def test_seed_decides_the_result_and_the_callers_randomness_is_untouched(
-    data, undisturbed, tmp_path
+    training_data, undisturbed, tmp_path
 ):
     torch.manual_seed(99)
     before = torch.random.get_rng_state()
-    metrics = run_training(data, tmp_path, seed=3)
+    metrics = run_training(training_data, tmp_path, seed=3)
     assert torch.equal(torch.random.get_rng_state(), before)
     expected = json.loads((undisturbed / "metrics.json").read_text())
     assert metrics["test"]["mse"] != expected["test"]["mse"]
 
 
-def test_predictions_and_masks(data, undisturbed, tmp_path):
+def test_predictions_and_masks(training_data, undisturbed, tmp_path):
     predict(
         undisturbed / "model.ckpt",
-        data / "store",
-        data / "folds.tsv",
+        training_data / "store",
+        training_data / "folds.tsv",
         out_table=tmp_path / "predictions.tsv",
         out_masks=tmp_path / "masks",
         mask_splits=("valid", "test"),
@@ -265,33 +208,33 @@ def test_predictions_and_masks(data, undisturbed, tmp_path):
     assert (mask <= high + 2e-3)[free].all()
 
 
-def test_promoter_only_mask(data, tmp_path):
+def test_promoter_only_mask(training_data, tmp_path):
     model = SOFT.model_copy(update={"mask_region": "promoter"})
-    metrics = run_training(data, tmp_path, model=model)
+    metrics = run_training(training_data, tmp_path, model=model)
     assert metrics["test"]["mask_ratio"] == pytest.approx(0.2)  # 200 of 1,000 bases
 
 
-def test_model_without_mask(data, tmp_path):
+def test_model_without_mask(training_data, tmp_path):
     model = CaduceusSignalsConfig(d_model=8, d_state=2, layers=1)
-    metrics = run_training(data, tmp_path, model=model)
+    metrics = run_training(training_data, tmp_path, model=model)
     assert metrics["test"]["mask_ratio"] is None
     predict(
         tmp_path / "model.ckpt",
-        data / "store",
-        data / "folds.tsv",
+        training_data / "store",
+        training_data / "folds.tsv",
         out_table=tmp_path / "p.tsv",
         out_masks=None,
     )
     assert pd.read_csv(tmp_path / "p.tsv", sep="\t")["mask_ratio"].isna().all()
 
 
-def test_signal_linear_is_least_squares(data, tmp_path):
+def test_signal_linear_is_least_squares(training_data, tmp_path):
     model = SignalLinearConfig(spans=(100, 500))
-    run_training(data, tmp_path, model=model)
+    run_training(training_data, tmp_path, model=model)
     predict(
         tmp_path / "model.ckpt",
-        data / "store",
-        data / "folds.tsv",
+        training_data / "store",
+        training_data / "folds.tsv",
         out_table=tmp_path / "p.tsv",
         out_masks=None,
     )
@@ -311,15 +254,15 @@ def test_checkpoint_with_code_is_refused(tmp_path):
         load_checkpoint(tmp_path / "absent.ckpt")
 
 
-def test_other_features_are_refused(data, undisturbed, tmp_path):
+def test_other_features_are_refused(training_data, undisturbed, tmp_path):
     content = torch.load(undisturbed / "model.ckpt", weights_only=True)
     content["meta"]["feature_names"] = ["UTR5GC", "promoter_activity"]
     torch.save(content, tmp_path / "model.ckpt")
     with pytest.raises(UserError, match="trained with gene features UTR5GC, promoter_activity"):
         predict(
             tmp_path / "model.ckpt",
-            data / "store",
-            data / "folds.tsv",
+            training_data / "store",
+            training_data / "folds.tsv",
             out_table=tmp_path / "p.tsv",
             out_masks=None,
         )

@@ -1,0 +1,159 @@
+"""One run, a cell of the matrix: its data, its shape, and what decides its outcome."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import torch
+from pydantic import TypeAdapter
+
+from seq2exp import __version__
+from seq2exp.batching import consecutive_batches
+from seq2exp.caduceus import set_scan_backend
+from seq2exp.config import TrainingConfig
+from seq2exp.errors import UserError
+from seq2exp.folds import overlapping_windows
+from seq2exp.loader import Batches, WindowLoader
+from seq2exp.model_config import ModelConfig, SignalLinearConfig
+from seq2exp.models import ExpressionModel, InputShape, build_model
+from seq2exp.schemas import read_table
+from seq2exp.store import WindowStore
+from seq2exp.windows import WindowDataset, split_rows
+
+log = logging.getLogger(__name__)
+
+
+class Run(NamedTuple):
+    """One cell of the matrix."""
+
+    assay: str
+    fold: int
+    seed: int
+    model: str
+
+
+class Splits(NamedTuple):
+    """Datasets of one fold."""
+
+    train: WindowDataset
+    valid: WindowDataset
+    test: WindowDataset
+
+
+class TrainingJob(NamedTuple):
+    """Everything that decides a training; other processes read it as JSON."""
+
+    store_dir: Path
+    folds_table: Path
+    run: Run
+    model: ModelConfig
+    training: TrainingConfig
+
+    def to_json(self) -> str:
+        """Write it as text."""
+        fields = {
+            "store_dir": str(self.store_dir),
+            "folds_table": str(self.folds_table),
+            "run": self.run._asdict(),
+            "model": self.model.model_dump(mode="json"),
+            "training": self.training.model_dump(mode="json"),
+        }
+        return json.dumps(fields)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what :meth:`to_json` wrote."""
+        fields = json.loads(text)
+        return cls(
+            Path(fields["store_dir"]),
+            Path(fields["folds_table"]),
+            Run(**fields["run"]),
+            TypeAdapter(ModelConfig).validate_python(fields["model"]),
+            TrainingConfig(**fields["training"]),
+        )
+
+    def input_shape(self, store: WindowStore) -> InputShape:
+        """Sizes of what the model reads."""
+        return InputShape(
+            self.model.window_length or store.window_length,
+            store.promoter_length,
+            len(store.feature_names),
+        )
+
+    def new_network(self, store: WindowStore) -> ExpressionModel:
+        """Build the untrained model; its weights are drawn from torch's global generator."""
+        network = build_model(self.model, self.input_shape(store))
+        set_scan_backend(network, self.training.scan_backend)
+        return network
+
+    def hash(self, splits: Splits) -> str:
+        """Name of the work folder: a hash of everything that decides the trained weights."""
+        decides = {
+            "version": __version__,
+            "store": (self.store_dir / "store.json").read_text(),
+            "rows": [dataset.gene_rows.tolist() for dataset in splits],
+            "run": self.run._asdict(),
+            "model": self.model.model_dump(mode="json"),
+            "training": self.training.model_dump(mode="json", exclude=set(TrainingConfig.HOW)),
+        }
+        text = json.dumps(decides, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def open_splits(job: TrainingJob, store: WindowStore) -> Splits:
+    """Datasets of the fold's genes that have a label for the assay.
+
+    Training windows of a network reach ``augment.jitter`` bp further on both sides.
+
+    Raises
+    ------
+    UserError
+        If a split has no labelled gene.
+    """
+    run = job.run
+    folds = read_table(job.folds_table)
+    length = job.input_shape(store).window_length
+    jitter = 0 if isinstance(job.model, SignalLinearConfig) else job.training.augment.jitter
+    datasets = []
+    for split in Splits._fields:
+        rows = split_rows(store, folds, run.fold, split, run.assay)
+        if len(rows) == 0:
+            raise UserError(
+                f"fold {run.fold}: no gene of {job.store_dir} with a {run.assay} label is in "
+                f"{split}; change folds or check the labels"
+            )
+        read_length = length + 2 * jitter if split == "train" else length
+        datasets.append(WindowDataset(job.store_dir, rows, run.assay, read_length))
+    overlaps = overlapping_windows(store.genes, folds, run.fold, length + jitter)
+    if overlaps:
+        log.warning(
+            "%d validation or test windows share bases with a training window; keep more distance "
+            "between the sets of fold %d if that matters",
+            overlaps,
+            run.fold,
+        )
+    log.info(
+        "genes: %s",
+        ", ".join(f"{n} {len(d)}" for n, d in zip(Splits._fields, datasets, strict=True)),
+    )
+    return Splits(*datasets)
+
+
+def loader(dataset: WindowDataset, batches: Batches, training: TrainingConfig) -> WindowLoader:
+    """Batches of packed windows, read ahead by ``training.workers`` threads."""
+    return WindowLoader(dataset, batches, workers=training.workers, pinned=uses_cuda(training))
+
+
+def in_order(dataset: WindowDataset, training: TrainingConfig) -> WindowLoader:
+    """Load all windows of a dataset once."""
+    batches = consecutive_batches(len(dataset), training.windows_per_pass)
+    return loader(dataset, batches, training)
+
+
+def uses_cuda(training: TrainingConfig) -> bool:
+    """Whether the network runs on an NVIDIA GPU."""
+    return training.accelerator != "cpu" and torch.cuda.is_available()
