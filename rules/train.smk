@@ -19,11 +19,12 @@ rule train:
         ENVIRONMENT
     threads: CONFIG.resources.training_threads
     resources:
-        mem_mb=model_mem_mb,
-        runtime=training_runtime,
-        gpu=gpu,
+        **on_cluster(training_gpus, options=f"--signal=TERM@{resources.WARNING_SECONDS}"),
         # Not parameters: they change how it is trained, not what comes out, so a finished model
         # must not be trained again for them.
+        mem_mb=model_mem_mb,
+        runtime=training_runtime,
+        # TERM some time before the limit: training writes a checkpoint, the next attempt goes on.
         workers=CONFIG.training.workers,
         checkpoint_every=CONFIG.training.checkpoint_every,
     params:
