@@ -19,7 +19,7 @@ rule train:
         ENVIRONMENT
     threads: CONFIG.resources.training_threads
     resources:
-        **on_cluster(training_gpus, options=f"--signal=TERM@{resources.WARNING_SECONDS}"),
+        **on_cluster(training_gpus, options=resources.warning_option(CONFIG.resources)),
         # Not parameters: they change how it is trained, not what comes out, so a finished model
         # must not be trained again for them.
         mem_mb=model_mem_mb,

@@ -31,6 +31,8 @@ STEPS_AT_FULL_SIZE_PER_MINUTE = {"gpu": 50.0, "cpu": 0.2}
 FULL_SIZE = 8 * 200_000 * 8 * 128
 WARNING_SECONDS = 120
 """Time that training has for its last checkpoint before the walltime ends."""
+SHORT_WALLTIME_MIN = 20
+"""Below this a warning, which Slurm may give a minute early, would cost too much of the job."""
 MOST_PIECES = 20
 MOST_GROWTH = 3
 """Memory grows with the attempt up to this: later attempts are further pieces of a long training."""
@@ -117,6 +119,17 @@ def training_pieces(
     """
     pieces = _training_minutes(model, window, training) / caps.max_runtime_min
     return min(math.ceil(pieces), MOST_PIECES)
+
+
+def warning_option(caps: ResourcesConfig) -> str:
+    """Option of sbatch that has SIGTERM sent to a training some time before its walltime ends.
+
+    Without it, and at the end of every walltime, Slurm sends SIGTERM and after KillWait (30
+    seconds by default) SIGKILL. SIGTERM, not SIGUSR1: Snakemake inside the job outlives it.
+    """
+    if caps.max_runtime_min < SHORT_WALLTIME_MIN:
+        return ""
+    return f"--signal=TERM@{WARNING_SECONDS}"
 
 
 def _training_minutes(model: ModelConfig, window: WindowConfig, training: TrainingConfig) -> float:

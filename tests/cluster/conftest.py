@@ -54,8 +54,8 @@ def simulated(tmp_path_factory):
 def undisturbed(simulated, tmp_path_factory):
     """All but training done on this machine; then, in a copy, the training as well."""
     prepared = Project(simulated)
-    prepared.run_here("results/demo/windows/SimA", "results/demo/check/SimA.tsv")
-    prepared.run_here("results/demo/reference/simulated/folds.tsv")
+    needed = ("windows/SimA", "check/SimA.tsv", "reference/simulated/folds.tsv")
+    prepared.run_here(*(f"results/demo/{path}" for path in needed))
     done = Project(tmp_path_factory.mktemp("undisturbed") / "project")
     shutil.copytree(simulated, done.folder)
     done.run_here(done.checkpoint.relative_to(done.folder))

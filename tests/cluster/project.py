@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -55,12 +56,16 @@ class Project:
         command += ["--configfile", str(self.folder / "my.yaml"), "--directory", str(self.folder)]
         return [*command, *HURRY, *map(str, arguments)]
 
-    def start(self, *arguments, target: str | None = str(MODEL / "model.ckpt")) -> None:
+    def start(self, *arguments, target=str(MODEL / "model.ckpt"), **environment) -> None:
         """Start ``snakemake --profile slurm`` for the training, and do not wait."""
         goals = [target] if target else []
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                self.command(*goals, *arguments), cwd=ROOT, stdout=log, stderr=subprocess.STDOUT
+                self.command(*goals, *arguments),
+                cwd=ROOT,
+                env=os.environ | environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
 
     def finish(self, seconds: float = 300) -> int:
@@ -89,9 +94,26 @@ class Project:
 
         wait_until(holds, seconds, "it did not happen")
 
+    def training_process(self) -> int | None:
+        """Process of the training on the node."""
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (entry / "cmdline").read_bytes().decode().split("\0")
+                here = Path(os.readlink(entry / "cwd")) == self.folder
+            except OSError:
+                continue  # it has ended
+            if here and "python" in words[0] and words[1].endswith(".train.py"):
+                return int(entry.name)
+        return None
+
+    def checkpoint_time(self) -> float:
+        """When the training last wrote something to resume from."""
+        files = (self.folder / "results" / "demo" / ".training").glob("*/resume.ckpt")
+        return max((file.stat().st_mtime for file in files), default=0)
+
     def has_checkpoint(self) -> bool:
         """Whether the training has something to resume from."""
-        return any((self.folder / "results" / "demo" / ".training").glob("*/resume.ckpt"))
+        return self.checkpoint_time() > 0
 
     def resumed(self) -> list[int]:
         """Steps at which the training went on, from its log."""

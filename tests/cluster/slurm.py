@@ -143,7 +143,7 @@ class Slurm:
                 self.start_daemon(name)
         run("scancel", "--user=root")
         wait_until(lambda: not output("squeue", "-h"), 60, "jobs do not end")
-        for partition in ("cpu", "gpu"):
+        for partition in ("cpu", "gpu", "owners"):
             run("scontrol", "update", f"PartitionName={partition}", "State=UP")
         self.wait_for_node()
 

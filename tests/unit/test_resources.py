@@ -108,3 +108,8 @@ def test_a_training_longer_than_the_walltime_has_several_pieces():
         for minutes in (2_880, 1_020, 1_019, 240, 1)
     }
     assert pieces == {2_880: 1, 1_020: 1, 1_019: 2, 240: 5, 1: resources.MOST_PIECES}
+
+
+def test_a_training_is_warned_unless_its_walltime_is_short():
+    assert resources.warning_option(ResourcesConfig(max_runtime_min=20)) == "--signal=TERM@120"
+    assert resources.warning_option(ResourcesConfig(max_runtime_min=19)) == ""
