@@ -42,12 +42,20 @@ PINNED = set()  # entries of the lock file when the workflow started
 # Files that are there already, perhaps placed by hand: no job makes them, so no job checks them.
 onstart:
     from seq2exp.downloads.all_files import pinned, verify_files
+    from seq2exp.slurm import refuse_leftover_jobs
 
     try:
         PINNED.update(pinned(CONFIG))
         verify_files(CONFIG)
+        if workflow.non_local_exec:
+            refuse_leftover_jobs(os.getcwd())
     except UserError as error:
         sys.exit(f"error: {error}")
+    # A training longer than the cluster's walltime goes on in the next attempt.
+    if workflow.non_local_exec:
+        workflow.get_rule("train").restart_times = (
+            workflow.execution_settings.retries + TRAINING_PIECES - 1
+        )
 
 
 # What jobs have pinned is in their logs only.
@@ -59,6 +67,7 @@ onsuccess:
 
 
 include: "rules/common.smk"
+include: "rules/resources.smk"
 include: "rules/inputs.smk"
 include: "rules/sources.smk"
 include: "rules/reference.smk"

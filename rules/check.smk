@@ -18,6 +18,7 @@ rule check_cell_line:
     conda:
         ENVIRONMENT
     resources:
+        **on_cluster(),
         mem_mb=mem_mb,
         runtime=runtime,
     params:

@@ -1,8 +1,7 @@
-"""Paths, wildcards, the matrix of runs, and resources: what all rules share."""
+"""Paths, wildcards and the matrix of runs: what all rules share."""
 
 from itertools import product
 
-from seq2exp import resources
 from seq2exp.jobs import share_package
 
 share_package(workflow.basedir)
@@ -77,48 +76,3 @@ def files_of(run):
         regions = ["elements.bed.gz", "elements.narrowPeak", "mask.bw"]
     files = [f"{FIGURES}/{name}.png" for name in figures] + [f"{REGIONS}/{x}" for x in regions]
     return [file.format(**run) for file in files]
-
-
-# ------------------------------------------------------------------------------- resources
-
-
-def read_whole(input):
-    """Inputs that are read whole; of a contact map, tens of GB, only the bins around TSSs are."""
-    return [file for file in input if file != input.get("hic")]
-
-
-def mem_mb(wildcards, input, attempt):
-    """Memory of a job that reads its input."""
-    return resources.memory_mb(read_whole(input), attempt, CONFIG.resources)
-
-
-def runtime(wildcards, input, attempt):
-    """Minutes of a job that reads its input."""
-    return resources.runtime_min(read_whole(input), attempt, CONFIG.resources)
-
-
-def model_mem_mb(wildcards, attempt):
-    """Memory of a job that runs a model."""
-    return resources.training_memory_mb(
-        MODELS[wildcards.model],
-        CONFIG.window,
-        CONFIG.training,
-        attempt,
-        CONFIG.resources,
-    )
-
-
-def training_runtime(wildcards, attempt):
-    """Minutes of a training job."""
-    return resources.training_runtime_min(
-        MODELS[wildcards.model],
-        CONFIG.window,
-        CONFIG.training,
-        attempt,
-        CONFIG.resources,
-    )
-
-
-def gpu(wildcards):
-    """GPUs of a job that runs a model: 1 with ``training.accelerator: gpu``, or 0."""
-    return resources.needs_gpu(MODELS[wildcards.model], CONFIG.training)

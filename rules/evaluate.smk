@@ -19,13 +19,16 @@ rule evaluate:
         f"{BENCHMARKS}/evaluate/{RUN}.tsv"
     wildcard_constraints:
         model=any_of(MASK_MODELS),
+    group:
+        prediction_group
     conda:
         ENVIRONMENT
     threads: CONFIG.resources.training_threads
     resources:
+        **on_cluster(gpu),
         mem_mb=model_mem_mb,
-        runtime=runtime,
-        gpu=gpu,
+        runtime=store_runtime,
+        slots=4,
     params:
         code=CODE,
         batch_size=CONFIG.prediction.batch_size,

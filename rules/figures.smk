@@ -15,9 +15,15 @@ rule plot_expression:
         pdf=f"{FIGURES}/predicted_vs_observed.pdf",
     log:
         f"{LOGS}/plot_expression/{RUN}.log",
-    localrule: True
+    group:
+        "figures"
     conda:
         ENVIRONMENT
+    resources:
+        **on_cluster(),
+        mem_mb=mem_mb,
+        runtime=plot_runtime,
+        slots=1,
     params:
         code=CODE,
         title=title,
@@ -40,9 +46,15 @@ rule plot_training:
         pdf=f"{FIGURES}/training_curves.pdf",
     log:
         f"{LOGS}/plot_training/{RUN}.log",
-    localrule: True
+    group:
+        "figures"
     conda:
         ENVIRONMENT
+    resources:
+        **on_cluster(),
+        mem_mb=mem_mb,
+        runtime=plot_runtime,
+        slots=1,
     params:
         code=CODE,
         title=title,
@@ -64,9 +76,15 @@ rule plot_distance:
         pdf=f"{FIGURES}/mask_against_distance.pdf",
     log:
         f"{LOGS}/plot_distance/{RUN}.log",
-    localrule: True
+    group:
+        "figures"
     conda:
         ENVIRONMENT
+    resources:
+        **on_cluster(),
+        mem_mb=mem_mb,
+        runtime=plot_runtime,
+        slots=1,
     params:
         code=CODE,
         title=title,
@@ -92,11 +110,15 @@ rule plot_loci:
         pdf=[f"{FIGURES}/locus_{i}.pdf" for i in LOCI],
     log:
         f"{LOGS}/plot_loci/{RUN}.log",
+    group:
+        "figures"
     conda:
         ENVIRONMENT
     resources:
+        **on_cluster(),
         mem_mb=mem_mb,
-        runtime=runtime,
+        runtime=plot_runtime,
+        slots=1,
     params:
         code=CODE,
         title=title,

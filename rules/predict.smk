@@ -15,13 +15,16 @@ rule predict:
         f"{BENCHMARKS}/predict/{RUN}.tsv"
     wildcard_constraints:
         model=any_of(MASK_MODELS),
+    group:
+        prediction_group
     conda:
         ENVIRONMENT
     threads: CONFIG.resources.training_threads
     resources:
+        **on_cluster(gpu),
         mem_mb=model_mem_mb,
-        runtime=runtime,
-        gpu=gpu,
+        runtime=store_runtime,
+        slots=4,
         workers=CONFIG.training.workers,  # not a parameter: see rule train
     params:
         code=CODE,

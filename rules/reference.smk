@@ -15,6 +15,7 @@ rule prepare_genome:
     conda:
         ENVIRONMENT
     resources:
+        **on_cluster(),
         mem_mb=mem_mb,
         runtime=runtime,
     params:
@@ -40,6 +41,7 @@ rule prepare_genes:
     conda:
         ENVIRONMENT
     resources:
+        **on_cluster(),
         mem_mb=mem_mb,
         runtime=runtime,
     params:

@@ -21,11 +21,15 @@ rule export_regions:
         f"{LOGS}/export_regions/{RUN}.log",
     benchmark:
         f"{BENCHMARKS}/export_regions/{RUN}.tsv"
+    group:
+        "figures"
     conda:
         ENVIRONMENT
     resources:
+        **on_cluster(),
         mem_mb=mem_mb,
         runtime=runtime,
+        slots=1,
     params:
         code=CODE,
         regions=CONFIG.regions.model_dump(mode="json"),

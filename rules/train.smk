@@ -19,17 +19,17 @@ rule train:
         ENVIRONMENT
     threads: CONFIG.resources.training_threads
     resources:
+        **on_cluster(training_gpus, options=resources.warning_option(CONFIG.resources)),
         mem_mb=model_mem_mb,
+        # TERM some time before the limit: training writes a checkpoint, the next attempt goes on.
         runtime=training_runtime,
-        gpu=gpu,
         # Not parameters: they change how it is trained, not what comes out, so a finished model
         # must not be trained again for them.
-        workers=CONFIG.training.workers,
-        checkpoint_every=CONFIG.training.checkpoint_every,
+        **CONFIG.training.model_dump(include=CONFIG.training.HOW),
     params:
         code=CODE,
         model=lambda wildcards: MODELS[wildcards.model].model_dump(mode="json"),
-        training=CONFIG.training.model_dump(exclude={"workers", "checkpoint_every"}),
+        training=CONFIG.training.model_dump(exclude=CONFIG.training.HOW),
         # Not an output: Snakemake deletes the outputs of a failed job, and with them the
         # checkpoints from which the next attempt goes on.
         work_dir=f"{RESULTS}/.training",

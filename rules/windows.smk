@@ -21,6 +21,7 @@ rule build_store:
     conda:
         ENVIRONMENT
     resources:
+        **on_cluster(),
         mem_mb=mem_mb,
         runtime=runtime,
     params:

@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from seq2exp.cluster_config import ClusterConfig
 from seq2exp.config_messages import first_problem
 from seq2exp.errors import UserError
 from seq2exp.model_config import ModelConfig, NetworkConfig, PositiveInt, Strict
@@ -349,7 +350,7 @@ class DownloadsConfig(Strict):
 
 
 class ResourcesConfig(Strict):
-    """Caps for cluster jobs; see rules/common.smk for how they are estimated."""
+    """Caps for cluster jobs; see rules/resources.smk for how they are estimated."""
 
     max_mem_mb: PositiveInt = 128_000
     max_runtime_min: PositiveInt = 2_880
@@ -376,6 +377,7 @@ class Config(Strict):
     regions: RegionsConfig = RegionsConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     resources: ResourcesConfig = ResourcesConfig()
+    cluster: ClusterConfig = ClusterConfig()
 
     @model_validator(mode="before")
     @classmethod

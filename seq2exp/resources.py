@@ -29,6 +29,13 @@ the scan's checkpointed states included."""
 STEPS_AT_FULL_SIZE_PER_MINUTE = {"gpu": 50.0, "cpu": 0.2}
 """One step at full size is a batch of 8 windows of 200 kb, eight layers, width 128."""
 FULL_SIZE = 8 * 200_000 * 8 * 128
+WARNING_SECONDS = 120
+"""Time that training has for its last checkpoint before the walltime ends."""
+SHORT_WALLTIME_MIN = 20
+"""Below this a warning, which Slurm may give a minute early, would cost too much of the job."""
+MOST_PIECES = 20
+MOST_GROWTH = 3
+"""Memory grows with the attempt up to this: later attempts are further pieces of a long training."""
 LAYER_SETTINGS = ("layers", "generator_layers", "predictor_layers")
 
 
@@ -51,7 +58,8 @@ def _bytes(path: str) -> int:
 
 def memory_mb(paths: Iterable[str | Path], attempt: int, caps: ResourcesConfig) -> int:
     """Memory in MB of a job that reads ``paths``."""
-    return _capped((PYTHON_MB + MB_PER_INPUT_MB * size_mb(paths)) * attempt, caps.max_mem_mb)
+    mb = PYTHON_MB + MB_PER_INPUT_MB * size_mb(paths)
+    return _capped(mb * min(attempt, MOST_GROWTH), caps.max_mem_mb)
 
 
 def runtime_min(
@@ -85,7 +93,7 @@ def training_memory_mb(
         mb += CUDA_MB
     else:
         mb += 4 * ACTIVATION_TENSORS * bases * _width_times_layers(model) / 1e6
-    return _capped(mb * attempt, caps.max_mem_mb)
+    return _capped(mb * min(attempt, MOST_GROWTH), caps.max_mem_mb)
 
 
 def training_runtime_min(
@@ -99,9 +107,35 @@ def training_runtime_min(
 
     Training resumes where it stopped, so a later attempt need not repeat the earlier ones.
     """
+    return _capped(_training_minutes(model, window, training) * attempt, caps.max_runtime_min)
+
+
+def training_pieces(
+    model: ModelConfig, window: WindowConfig, training: TrainingConfig, caps: ResourcesConfig
+) -> int:
+    """Jobs, one after another, that a training is likely to need under the walltime's cap.
+
+    `MOST_PIECES` at most, so that a training that fails for another reason is given up at last.
+    """
+    pieces = _training_minutes(model, window, training) / caps.max_runtime_min
+    return min(math.ceil(pieces), MOST_PIECES)
+
+
+def warning_option(caps: ResourcesConfig) -> str:
+    """Option of sbatch that has SIGTERM sent to a training some time before its walltime ends.
+
+    Without it, and at the end of every walltime, Slurm sends SIGTERM and after KillWait (30
+    seconds by default) SIGKILL. SIGTERM, not SIGUSR1: Snakemake inside the job outlives it.
+    """
+    if caps.max_runtime_min < SHORT_WALLTIME_MIN:
+        return ""
+    return f"--signal=TERM@{WARNING_SECONDS}"
+
+
+def _training_minutes(model: ModelConfig, window: WindowConfig, training: TrainingConfig) -> float:
     step = training.batch_size * _length(model, window) * _width_times_layers(model) / FULL_SIZE
     speed = STEPS_AT_FULL_SIZE_PER_MINUTE["gpu" if needs_gpu(model, training) else "cpu"]
-    return _capped((20 + training.steps * step / speed) * attempt, caps.max_runtime_min)
+    return 20 + training.steps * step / speed
 
 
 def _length(model: ModelConfig, window: WindowConfig) -> int:

@@ -10,7 +10,7 @@ with job(snakemake):
     from seq2exp.training import Run, train
 
     wildcards = snakemake.wildcards
-    how = {name: snakemake.resources[name] for name in ("workers", "checkpoint_every")}
+    how = {name: snakemake.resources[name] for name in TrainingConfig.HOW}
     train(
         Path(snakemake.input.store),
         Path(snakemake.input.folds),

@@ -90,3 +90,26 @@ def test_a_quarter_of_the_window_takes_a_quarter_of_the_time():
 def test_the_regression_takes_no_steps_and_keeps_no_activations():
     assert resources.training_runtime_min(SignalLinearConfig(), FULL, GPU, 1, CAPS) == 20
     assert resources.training_memory_mb(SignalLinearConfig(), FULL, GPU, 1, CAPS) == 2_040
+
+
+def test_memory_stops_growing_after_three_attempts(two_mb):
+    # later attempts are pieces of a long training
+    assert resources.memory_mb(two_mb, 9, CAPS) == 3 * 2_004
+    assert resources.training_memory_mb(SMALL, FULL, GPU, 20, CAPS) == 3 * 4_002
+
+
+def test_a_training_longer_than_the_walltime_has_several_pieces():
+    # 1,020 minutes
+    model = Seq2ExpSoftConfig()
+    pieces = {
+        minutes: resources.training_pieces(
+            model, FULL, GPU, ResourcesConfig(max_runtime_min=minutes)
+        )
+        for minutes in (2_880, 1_020, 1_019, 240, 1)
+    }
+    assert pieces == {2_880: 1, 1_020: 1, 1_019: 2, 240: 5, 1: resources.MOST_PIECES}
+
+
+def test_a_training_is_warned_unless_its_walltime_is_short():
+    assert resources.warning_option(ResourcesConfig(max_runtime_min=20)) == "--signal=TERM@120"
+    assert resources.warning_option(ResourcesConfig(max_runtime_min=19)) == ""

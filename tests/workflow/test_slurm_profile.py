@@ -1,0 +1,81 @@
+"""The Slurm profile in dry runs, which need no Slurm: groups, and what a site has set."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from tests.workflow.conftest import ROOT
+
+
+def dry_run(folder, config, *arguments):
+    """``snakemake --profile slurm`` in the repository, with a config and a folder elsewhere."""
+    (folder / "site.yaml").write_text(yaml.safe_dump(config))
+    command = [sys.executable, "-m", "snakemake", "--profile", "slurm", "--dry-run"]
+    command += ["--configfile", str(folder / "site.yaml"), "--directory", str(folder)]
+    return subprocess.run(
+        [*command, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+
+
+def resources_of(done, rule):
+    """Resources of the jobs of a rule, each as a dictionary."""
+    assert done.returncode == 0, done.stderr
+    lines = re.findall(rf"rule {rule}:.*?resources: (.*?)$", done.stdout, re.M | re.S)
+    return [dict(item.split("=", 1) for item in line.split(", ")) for line in lines]
+
+
+def test_small_jobs_are_submitted_together(demo_folder, demo_config):
+    done = dry_run(demo_folder, demo_config)
+    groups = re.findall(r"[Gg]roup job (\w+) \(jobs", done.stdout)
+    # 4 runs: each predicted and evaluated in one job; 12 pieces of regions and figures in one
+    assert sorted(groups) == ["figures"] + ["prediction"] * 4
+    assert len(resources_of(done, "train")) == 4
+
+
+def test_what_the_site_has_set_reaches_every_job(demo_folder, demo_config):
+    demo_config["cluster"] = {
+        "account": "lab",
+        "partition": "cpu",
+        "gpu_partition": "fast",
+        "gpu_type": "a100",
+        "extra": "--mail-type=FAIL",
+    }
+    demo_config["training"]["accelerator"] = "gpu"
+    done = dry_run(demo_folder, demo_config)
+    for job in resources_of(done, "build_store"):
+        assert (job["slurm_account"], job["slurm_partition"]) == ("lab", "cpu")
+        assert job["gpu"] == "0"
+        assert "gpu_model" not in job
+        assert job["slurm_extra"] == "--mail-type=FAIL"
+    of_models = {job["gpu"]: job for job in resources_of(done, "train")}
+    assert set(of_models) == {"0", "1"}  # the regression needs none
+    assert of_models["1"]["slurm_partition"] == "fast"
+    assert of_models["1"]["gpu_model"] == "a100"
+    assert "gpu_model" not in of_models["0"]
+    assert of_models["0"]["slurm_partition"] == "cpu"
+    assert of_models["1"]["slurm_extra"] == "--signal=TERM@120 --mail-type=FAIL"
+    groups = re.findall(r"[Gg]roup job (\w+) \(jobs", done.stdout)
+    assert sorted(groups) == ["figures"] + ["prediction"] * 2 + ["prediction_gpu"] * 2
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"partitoin": "cpu"}, "cluster.partitoin: unknown key (did you mean 'partition'?)"),
+        ({"extra": "--time=5"}, "cluster.extra: '--time=5' --time does not go here; use resources"),
+    ],
+)
+def test_a_wrong_setting_stops_before_any_job(demo_folder, demo_config, section, message):
+    done = dry_run(demo_folder, demo_config | {"cluster": section})
+    assert done.returncode == 1
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    assert message in lines[0]
+
+
+def test_nothing_of_a_site_is_in_the_profile():
+    profile = yaml.safe_load((ROOT / "slurm" / "config.yaml").read_text())
+    assert not [word for word in ("partition", "account", "qos") if word in str(profile)]
