@@ -20,12 +20,12 @@ rule train:
     threads: CONFIG.resources.training_threads
     resources:
         **on_cluster(training_gpus, options=resources.warning_option(CONFIG.resources)),
+        **CONFIG.training.model_dump(include=CONFIG.training.HOW),
         mem_mb=model_mem_mb,
         # TERM some time before the limit: training writes a checkpoint, the next attempt goes on.
         runtime=training_runtime,
         # Not parameters: they change how it is trained, not what comes out, so a finished model
         # must not be trained again for them.
-        **CONFIG.training.model_dump(include=CONFIG.training.HOW),
     params:
         code=CODE,
         model=lambda wildcards: MODELS[wildcards.model].model_dump(mode="json"),
