@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from seq2exp.config import Config, Source, StrandPair
+from seq2exp.config import Config
+from seq2exp.label_config import StrandPair
+from seq2exp.source_config import Source
 
 
 def label_settings(config: Config, paths: dict[str, str], cell_line: str) -> dict[str, Any]:
