@@ -111,12 +111,20 @@ class Project:
         files = (self.folder / "results" / "demo" / ".training").glob("*/resume.ckpt")
         return max((file.stat().st_mtime for file in files), default=0)
 
+    def checkpoint_step(self) -> int:
+        """Step from which the training would go on."""
+        (file,) = (self.folder / "results" / "demo" / ".training").glob("*/resume.ckpt")
+        return torch.load(file, map_location="cpu", weights_only=True)["global_step"]
+
     def has_checkpoint(self) -> bool:
         """Whether the training has something to resume from."""
         return self.checkpoint_time() > 0
 
     def resumed(self) -> list[int]:
-        """Steps at which the training went on, from its log."""
+        """Step at which the last attempt went on, from its log; nothing if at the start.
+
+        Snakemake deletes a log before the next attempt.
+        """
         log = self.folder / "results/demo/logs/train/SimA/CAGE/seq2exp_soft/fold1_seed2.log"
         lines = [line for line in log.read_text().splitlines() if "resuming at step" in line]
         return [int(line.split("resuming at step ")[1].split()[0]) for line in lines]

@@ -82,3 +82,4 @@ def test_snakemake_killed_and_started_again(slurm, project):
     project.start()
     assert project.finish() == 0, project.messages()
     project.same_as_undisturbed()
+    assert states(slurm, before) == ["COMPLETED"]  # what had ended is not trained again
