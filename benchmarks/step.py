@@ -49,15 +49,14 @@ def make_model(args: argparse.Namespace, arrangement: str) -> Seq2ExpSoft:
 def make_batch(args: argparse.Namespace, length: int) -> Batch:
     generator = torch.Generator().manual_seed(1)
     base = torch.randint(4, (args.batch, length), generator=generator)
-    batch = Batch(
-        sequence=torch.nn.functional.one_hot(base, 4).float(),
-        signals=torch.rand(args.batch, length, 3, generator=generator),
-        gene_features=torch.randn(args.batch, 9, generator=generator),
-        blacklist=torch.zeros(args.batch, length, dtype=torch.bool),
-        label=torch.rand(args.batch, generator=generator),
-        index=torch.arange(args.batch),
+    return Batch(
+        sequence=torch.nn.functional.one_hot(base, 4).float().to(args.device),
+        signals=torch.rand(args.batch, length, 3, generator=generator).to(args.device),
+        gene_features=torch.randn(args.batch, 9, generator=generator).to(args.device),
+        blacklist=torch.zeros(args.batch, length, dtype=torch.bool).to(args.device),
+        label=torch.rand(args.batch, generator=generator).to(args.device),
+        index=torch.arange(args.batch).to(args.device),
     )
-    return Batch._make(part.to(args.device) for part in batch)
 
 
 def measure(args: argparse.Namespace, arrangement: str, training: bool) -> dict[str, Any]:

@@ -149,7 +149,7 @@ def measure(way: Way) -> dict[str, float]:
     start = time.perf_counter()
     for batch in way():
         windows += len(batch[0])
-        size += sum(part.nbytes for part in batch)
+        size += sum(part.nbytes for part in batch if part is not None)
     seconds = time.perf_counter() - start
     return {"windows_per_second": windows / seconds, "mb_per_second": size / seconds / 1e6}
 

@@ -33,6 +33,19 @@ def test_windows(tmp_path):
     assert sizes["per item"] == sizes["per item, tuned"] == pytest.approx(28 * 20_000)
 
 
+@pytest.mark.parametrize("name", ["block", "step"])
+def test_network(tmp_path, name):
+    sizes = ["--length", "1024", "--width", "16", "--repeats", "1"]
+    sizes += ["--training"] if name == "step" else []
+    result, shown = run(name, tmp_path / "n.json", *sizes)
+    parts = [result["predict"], result["train"]] if name == "step" else [result]
+    for part in parts:
+        assert [row["arrangement"] for row in part["rows"]][:2] == ["ours", "plain, auto"]
+        for row in part["rows"]:
+            assert min(value for value in row.values() if isinstance(value, float)) > 0
+    assert "\nours " in shown
+
+
 @pytest.mark.slow
 def test_precision(tmp_path):
     arguments = ["--seeds", "1", "2", "--steps", "2", "--genes", "60", "--processes", "1"]

@@ -59,7 +59,7 @@ FILES = {
     "/g.gtf": "results/sources/genome.annotation.g.gtf",
     "/a.bw": "results/sources/cell_lines.K.h3k27ac.a.bw",
     "/b.bw": "results/sources/cell_lines.K.dnase.b.bw",
-    "/c.bw": "results/sources/cell_lines.K.expression.CAGE.bigwig.0.c.bw",
+    "/c.bw": "results/sources/cell_lines.K.expression.CAGE.bigwig.c.bw",
 }
 
 
