@@ -15,14 +15,13 @@ from torch import Tensor, nn
 from benchmarks.counts import layer_counts
 from benchmarks.measure import (
     alone,
+    arithmetic,
     best_seconds,
-    bytes_per_second,
-    exponentials_per_second,
-    flops_per_second,
     machine,
     parser,
     peak_extra_bytes,
     print_table,
+    rates,
     write_json,
 )
 from benchmarks.plain import PlainLayer, has_mamba_kernels
@@ -73,27 +72,13 @@ def measure(args: argparse.Namespace, arrangement: str) -> dict[str, Any]:
 
 
 def floors(args: argparse.Namespace) -> dict[str, dict[str, float]]:
-    """Least seconds by products, exponentials and bytes at the machine's own rates."""
-    torch.set_num_threads(args.threads)
-    dtype = torch.bfloat16 if args.device == "cuda" else torch.float32
-    rates = {
-        "products": flops_per_second(args.device, dtype),
-        "bytes": bytes_per_second(args.device),
+    """Least seconds by what is counted, at the machine's own rates."""
+    known = rates(args.device, args.threads)
+    size = {"d": args.width, "width": arithmetic(args.device).itemsize}
+    return {
+        key: layer_counts(args.batch * args.length, **size, backward=backward).least_seconds(known)
+        for key, backward in (("forward", False), ("forward_backward", True))
     }
-    if args.device == "cpu":
-        rates["exponentials"] = exponentials_per_second(args.threads)
-    found = {}
-    for key, backward in (("forward", False), ("forward_backward", True)):
-        counts = layer_counts(
-            args.batch * args.length, d=args.width, width=dtype.itemsize, backward=backward
-        )
-        amounts = {
-            "products": counts.flops,
-            "bytes": counts.bytes,
-            "exponentials": counts.exponentials,
-        }
-        found[key] = {name: amounts[name] / rate for name, rate in rates.items()}
-    return found
 
 
 def show(rows: list[dict[str, Any]], floor: dict[str, dict[str, float]]) -> None:

@@ -31,9 +31,15 @@ class Counts(NamedTuple):
     exponentials: float
     bytes: float
 
-    def __add__(self, other: object) -> "Counts":
-        assert isinstance(other, Counts)
-        return Counts(*(a + b for a, b in zip(self, other, strict=True)))
+    def times(self, layers: int) -> "Counts":
+        """Of several such layers."""
+        return Counts(*(layers * count for count in self))
+
+    def least_seconds(self, rates: dict[str, float]) -> dict[str, float]:
+        """Seconds of each kind of work alone, where a rate a second is known."""
+        return {
+            name: count / rates[name] for name, count in self._asdict().items() if name in rates
+        }
 
 
 def layer_counts(

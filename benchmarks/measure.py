@@ -102,6 +102,23 @@ def flops_per_second(device: str, dtype: torch.dtype) -> float:
     return 2 * size**3 / best_seconds(lambda: torch.mm(a, b), device, 5)
 
 
+def arithmetic(device: str) -> torch.dtype:
+    """In which networks compute there."""
+    return torch.bfloat16 if device == "cuda" else torch.float32
+
+
+def rates(device: str, threads: int) -> dict[str, float]:
+    """What the machine does a second, under the names of benchmarks.counts."""
+    torch.set_num_threads(threads)
+    found = {
+        "flops": flops_per_second(device, arithmetic(device)),
+        "bytes": bytes_per_second(device),
+    }
+    if device == "cpu":
+        found["exponentials"] = exponentials_per_second(threads)
+    return found
+
+
 # --------------------------------------------------------------------------- command lines, tables
 
 

@@ -12,17 +12,16 @@ from typing import Any
 
 import torch
 
-from benchmarks.counts import Counts, layer_counts
+from benchmarks.counts import layer_counts
 from benchmarks.measure import (
     alone,
+    arithmetic,
     best_seconds,
-    bytes_per_second,
-    exponentials_per_second,
-    flops_per_second,
     machine,
     parser,
     peak_extra_bytes,
     print_table,
+    rates,
     write_json,
 )
 from benchmarks.plain import PlainBackbone, has_mamba_kernels
@@ -95,20 +94,12 @@ def warm_up(
 
 
 def floor(args: argparse.Namespace, training: bool) -> dict[str, float]:
-    """Least seconds of the eight layers by what is counted, at the machine's own rates."""
-    torch.set_num_threads(args.threads)
-    dtype = torch.bfloat16 if args.device == "cuda" else torch.float32
-    size = {"d": args.width, "width": dtype.itemsize, "backward": training}
+    """Least seconds of all layers by what is counted, at the machine's own rates."""
+    size = {"d": args.width, "width": arithmetic(args.device).itemsize, "backward": training}
     config = Seq2ExpSoftConfig()
     layers = config.generator_layers + config.predictor_layers
-    counts = Counts(*(layers * c for c in layer_counts(args.batch * args.length, **size)))
-    least = {
-        "products": counts.flops / flops_per_second(args.device, dtype),
-        "bytes": counts.bytes / bytes_per_second(args.device),
-    }
-    if args.device == "cpu":
-        least["exponentials"] = counts.exponentials / exponentials_per_second(args.threads)
-    return least
+    counts = layer_counts(args.batch * args.length, **size).times(layers)
+    return counts.least_seconds(rates(args.device, args.threads))
 
 
 def show(name: str, rows: list[dict[str, Any]], least: dict[str, float]) -> None:
