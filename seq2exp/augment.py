@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from seq2exp.base_codes import N_CODE
-from seq2exp.config import AugmentConfig
 from seq2exp.packing import PackedBatch
+from seq2exp.training_config import AugmentConfig
 
 _STREAM = 1
 """Keeps these draws apart from those of the order and of the masks, which also start at a seed."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from seq2exp.model_config import Strict
+from seq2exp.config_types import Strict
 
 SlurmName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.,:@-]*$", max_length=256)]
 """Name of an account, a partition, a QOS: nothing that a shell would read otherwise."""

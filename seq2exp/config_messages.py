@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from seq2exp.model_config import Strict
+from seq2exp.config_types import Strict
 
 
 def first_problem(error: ValidationError) -> str:

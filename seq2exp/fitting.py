@@ -22,13 +22,13 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 
 from seq2exp.batching import Share, ShuffledBatches, share_batches
-from seq2exp.config import TrainingConfig
 from seq2exp.errors import UserError
 from seq2exp.models import ExpressionModel
 from seq2exp.models.interface import ExpressionHead
 from seq2exp.runs import Splits, TrainingJob, loader, uses_cuda
 from seq2exp.schemas import whole_file
 from seq2exp.stopping import StopSignals
+from seq2exp.training_config import TrainingConfig
 from seq2exp.training_task import ExpressionTask, History, ProgressLines, ResumeCheckpoint
 from seq2exp.windows import WindowDataset
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from seq2exp.model_config import PositiveInt, Strict
+from seq2exp.config_types import PositiveInt, Strict
 from seq2exp.source_config import Source, both_strands
 
 

@@ -18,13 +18,13 @@ from pathlib import Path
 
 import torch
 
-from seq2exp.config import TrainingConfig
 from seq2exp.errors import UserError
 from seq2exp.fitting import RESUME, saved_step
 from seq2exp.jobs import THREAD_VARIABLES
 from seq2exp.runs import TrainingJob, uses_cuda
 from seq2exp.schemas import whole_file
 from seq2exp.stopping import StopSignals
+from seq2exp.training_config import TrainingConfig
 from seq2exp.training_process import JOB, STOPPED
 
 GRACE = 5.0

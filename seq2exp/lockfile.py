@@ -13,8 +13,8 @@ from typing import Annotated, Any, Self
 from filelock import FileLock
 from pydantic import Field, ValidationError, model_validator
 
+from seq2exp.config_types import PositiveInt, Strict
 from seq2exp.errors import UserError
-from seq2exp.model_config import PositiveInt, Strict
 from seq2exp.schemas import whole_file
 
 FORMAT = 1

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-PositiveInt = Annotated[int, Field(gt=0)]
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
-
-
-class Strict(BaseModel):
-    """Base of every config section: unknown keys are errors, values never change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from seq2exp.config_types import NonNegative, Positive, PositiveInt, Strict
 
 
 class NetworkConfig(Strict):
@@ -28,6 +20,11 @@ class NetworkConfig(Strict):
     d_state: PositiveInt = 16
     d_conv: PositiveInt = 4
     expand: PositiveInt = 2
+
+    @property
+    def width_times_layers(self) -> int:
+        """Size of the network for estimates of memory and time: d_model, once a Mamba layer."""
+        raise NotImplementedError
 
 
 class PriorConfig(Strict):
@@ -63,6 +60,10 @@ class Seq2ExpSoftConfig(NetworkConfig):
     mask_region: Literal["window", "promoter"] = "window"
     """promoter: the mask is 0 outside the central promoter, a control without distal bases."""
 
+    @property
+    def width_times_layers(self) -> int:
+        return self.d_model * (self.generator_layers + self.predictor_layers)
+
 
 class CaduceusConfig(NetworkConfig):
     """One bidirectional Mamba backbone on the sequence alone."""
@@ -71,6 +72,10 @@ class CaduceusConfig(NetworkConfig):
     kind: Literal["caduceus"] = "caduceus"
     layers: PositiveInt = 4
 
+    @property
+    def width_times_layers(self) -> int:
+        return self.d_model * self.layers
+
 
 class CaduceusSignalsConfig(NetworkConfig):
     """The same backbone on sequence and signals, concatenated."""
@@ -78,6 +83,10 @@ class CaduceusSignalsConfig(NetworkConfig):
     has_mask: ClassVar[bool] = False
     kind: Literal["caduceus_signals"] = "caduceus_signals"
     layers: PositiveInt = 4
+
+    @property
+    def width_times_layers(self) -> int:
+        return self.d_model * self.layers
 
 
 class SignalLinearConfig(Strict):

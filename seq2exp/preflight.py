@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
-from seq2exp.config import Config, HiCSource, Source
+from seq2exp.config import Config
 from seq2exp.contacts import open_contact_map
 from seq2exp.errors import UserError
 from seq2exp.filetypes import kind_of, require_kind
 from seq2exp.reference import match_chromosome, shown
 from seq2exp.schemas import GENE_COLUMNS, MRNA_FEATURES, read_header
+from seq2exp.source_config import HiCSource, Source
 from seq2exp.sources import local_path
 from seq2exp.tracks import Missing, open_bigwig, resolve_chromosome
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor
 
-from seq2exp.config import TrainingConfig
 from seq2exp.models.interface import Output
+from seq2exp.training_config import TrainingConfig
 
 
 class Loss(NamedTuple):

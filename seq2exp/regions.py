@@ -12,8 +12,8 @@ import pandas as pd
 import pyBigWig
 import pysam
 
-from seq2exp.config import RegionsConfig
 from seq2exp.errors import UserError
+from seq2exp.evaluation_config import RegionsConfig
 from seq2exp.masks import MaskStore, open_masks
 from seq2exp.reference import read_chrom_sizes
 from seq2exp.schemas import ELEMENT_COLUMNS, GENE_COLUMNS, read_table, whole_file

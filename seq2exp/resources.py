@@ -12,8 +12,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from seq2exp.batching import READ_AHEAD
-from seq2exp.config import ResourcesConfig, TrainingConfig, WindowConfig
+from seq2exp.config import ResourcesConfig, WindowConfig
 from seq2exp.model_config import ModelConfig, SignalLinearConfig
+from seq2exp.training_config import TrainingConfig
 
 PYTHON_MB = 2_000
 """An interpreter with torch, numba and pandas loaded, and some air."""
@@ -36,7 +37,6 @@ SHORT_WALLTIME_MIN = 20
 MOST_PIECES = 20
 MOST_GROWTH = 3
 """Memory grows with the attempt up to this: later attempts are further pieces of a long training."""
-LAYER_SETTINGS = ("layers", "generator_layers", "predictor_layers")
 
 
 def size_mb(paths: Iterable[str | Path]) -> float:
@@ -144,10 +144,7 @@ def _length(model: ModelConfig, window: WindowConfig) -> int:
 
 def _width_times_layers(model: ModelConfig) -> int:
     """Width times layers of a neural model; 0 for the regression, which keeps no activations."""
-    if isinstance(model, SignalLinearConfig):
-        return 0
-    layers = sum(getattr(model, name, 0) for name in LAYER_SETTINGS)
-    return model.d_model * layers
+    return 0 if isinstance(model, SignalLinearConfig) else model.width_times_layers
 
 
 def _capped(estimate: float, cap: int) -> int:

@@ -14,7 +14,6 @@ from pydantic import TypeAdapter
 from seq2exp import __version__
 from seq2exp.batching import consecutive_batches
 from seq2exp.caduceus import set_scan_backend
-from seq2exp.config import TrainingConfig
 from seq2exp.errors import UserError
 from seq2exp.folds import overlapping_windows
 from seq2exp.loader import Batches, WindowLoader
@@ -22,6 +21,7 @@ from seq2exp.model_config import ModelConfig, SignalLinearConfig
 from seq2exp.models import ExpressionModel, InputShape, build_model
 from seq2exp.schemas import read_table
 from seq2exp.store import WindowStore
+from seq2exp.training_config import TrainingConfig
 from seq2exp.windows import WindowDataset, split_rows
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from seq2exp.model_config import PositiveInt, Strict
+from seq2exp.config_types import PositiveInt, Strict
 
 PLACES = ("path", "url", "encode", "fourdn", "fantom5")
 """The keys of which a source has exactly one."""

@@ -11,8 +11,8 @@ import urllib.parse
 from pathlib import Path
 from typing import NamedTuple
 
-from seq2exp.config import Config, Source
-from seq2exp.source_config import PLACES, EncodeQuery
+from seq2exp.config import Config
+from seq2exp.source_config import PLACES, EncodeQuery, Source
 
 EXTENSIONS = {
     "fasta": "fasta.gz",

@@ -15,7 +15,6 @@ import torch
 
 from seq2exp import __version__
 from seq2exp.checkpoints import save_checkpoint
-from seq2exp.config import TrainingConfig
 from seq2exp.fitting import FITTED, RESUME, Fitted, fit, load_fitted
 from seq2exp.launching import fit_in_processes
 from seq2exp.metrics import accuracy
@@ -26,6 +25,7 @@ from seq2exp.packing import unpack
 from seq2exp.runs import Run, Splits, TrainingJob, in_order, open_splits, uses_cuda
 from seq2exp.schemas import HISTORY_COLUMNS, PROMOTER_ACTIVITY, whole_file, write_table
 from seq2exp.store import WindowStore, open_store
+from seq2exp.training_config import TrainingConfig
 from seq2exp.windows import WindowDataset
 
 log = logging.getLogger(__name__)

@@ -17,12 +17,12 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from seq2exp.augment import apply_views, draw_views
 from seq2exp.batching import Share
-from seq2exp.config import AugmentConfig, TrainingConfig
 from seq2exp.metrics import accuracy
 from seq2exp.models.interface import ExpressionModel
 from seq2exp.packing import PackedBatch, unpack
 from seq2exp.recipe import expression_loss, learning_rate
 from seq2exp.stopping import StopSignals
+from seq2exp.training_config import AugmentConfig, TrainingConfig
 
 log = logging.getLogger(__name__)
 progress_log = logging.getLogger("seq2exp.progress")

@@ -3,7 +3,7 @@ from seq2exp.jobs import job
 with job(snakemake):
     from pathlib import Path
 
-    from seq2exp.config import RegionsConfig
+    from seq2exp.evaluation_config import RegionsConfig
     from seq2exp.regions import export_regions
 
     export_regions(

@@ -5,9 +5,9 @@ with job(snakemake):
 
     from pydantic import TypeAdapter
 
-    from seq2exp.config import TrainingConfig
     from seq2exp.model_config import ModelConfig
     from seq2exp.training import Run, train
+    from seq2exp.training_config import TrainingConfig
 
     wildcards = snakemake.wildcards
     how = {name: snakemake.resources[name] for name in TrainingConfig.HOW}

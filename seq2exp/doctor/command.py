@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from seq2exp.annotation import prepare_genes
-from seq2exp.config import Config, Source
+from seq2exp.config import Config
 from seq2exp.contacts import HiCInputs
 from seq2exp.doctor.assemblies import assemblies, infer_assembly
 from seq2exp.doctor.cell_line import (
@@ -26,6 +26,7 @@ from seq2exp.folds import assign_folds
 from seq2exp.inputs import hic_settings, label_settings
 from seq2exp.preflight import problems
 from seq2exp.reference import prepare_genome, read_chrom_sizes
+from seq2exp.source_config import Source
 from seq2exp.sources import local_path, plan_sources
 
 

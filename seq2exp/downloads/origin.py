@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from seq2exp.config import Config, Source
+from seq2exp.config import Config
 from seq2exp.downloads.checks import Check
 from seq2exp.downloads.transfer import PATIENT, Patience
 from seq2exp.errors import UserError
 from seq2exp.lockfile import LockEntry, SourceLock
 from seq2exp.portals import RemoteFile
 from seq2exp.resolve import lock_key, needs_lookup, resolve
+from seq2exp.source_config import Source
 from seq2exp.sources import FetchedFile, sources_folder
 
 log = logging.getLogger(__name__)

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from seq2exp.augment import Views, apply_views, crop, draw_views, reverse_complement
-from seq2exp.config import AugmentConfig
 from seq2exp.packing import PackedBatch, unpack
+from seq2exp.training_config import AugmentConfig
 from seq2exp.windows import WindowDataset, read_window
 
 from ..conftest import CONTACT_BIN, GENES, slow_window

@@ -61,7 +61,7 @@ assert "numba" not in sys.modules and "triton" not in sys.modules, "loaded befor
 
 STEP = """
 import torch
-from seq2exp.config import TrainingConfig
+from seq2exp.training_config import TrainingConfig
 from seq2exp.model_config import Seq2ExpSoftConfig
 from seq2exp.models import InputShape, build_model
 from seq2exp.packing import Batch, PackedBatch, unpack

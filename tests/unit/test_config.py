@@ -3,8 +3,9 @@ import copy
 import pytest
 from pydantic import ValidationError
 
-from seq2exp.config import Source, parse_config
+from seq2exp.config import parse_config
 from seq2exp.errors import UserError
+from seq2exp.source_config import Source
 
 MINIMAL = {
     "genome": {"name": "toy", "fasta": {"path": "g.fa"}, "annotation": {"path": "g.gtf"}},

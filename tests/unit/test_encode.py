@@ -9,10 +9,10 @@ import logging
 import pytest
 
 from seq2exp import encode
-from seq2exp.config import Source
 from seq2exp.errors import UserError
 from seq2exp.lockfile import SourceLock
 from seq2exp.resolve import file_format, lock_key, resolve
+from seq2exp.source_config import Source
 
 KEY = "cell_lines.K562.h3k27ac"
 PVALUE, FOLD = "signal p-value", "fold change over control"

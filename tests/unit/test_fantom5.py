@@ -4,11 +4,11 @@ import logging
 
 import pytest
 
-from seq2exp.config import Source
 from seq2exp.errors import UserError
 from seq2exp.fantom5 import count_tracks
 from seq2exp.lockfile import SourceLock
 from seq2exp.resolve import from_lock, lock_key, needs_lookup, resolve, to_lock
+from seq2exp.source_config import Source
 
 # As in the hub: composite tracks, indented stanzas, percent-encoded names, the same file in two
 # tracks, peaks and normalised values beside the counts.

@@ -13,7 +13,6 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 
-from seq2exp.config import Source
 from seq2exp.downloads import transfer
 from seq2exp.downloads.fetch import fetch, is_here, verify
 from seq2exp.downloads.manifest import provider
@@ -21,6 +20,7 @@ from seq2exp.downloads.origin import Depot
 from seq2exp.downloads.transfer import Patience
 from seq2exp.errors import UserError
 from seq2exp.lockfile import LockEntry, SourceLock
+from seq2exp.source_config import Source
 from seq2exp.sources import FetchedFile
 
 from ..file_server import PAGE, Answer, file_server
@@ -408,7 +408,7 @@ def test_a_manifest_that_is_none(depot, wanted):
 FETCH = """
 import sys
 from pathlib import Path
-from seq2exp.config import Source
+from seq2exp.source_config import Source
 from seq2exp.downloads.fetch import fetch
 from seq2exp.downloads.origin import Depot
 from seq2exp.lockfile import SourceLock

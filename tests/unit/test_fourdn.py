@@ -2,10 +2,10 @@
 
 import pytest
 
-from seq2exp.config import Source
 from seq2exp.errors import UserError
 from seq2exp.lockfile import SourceLock
 from seq2exp.resolve import resolve
+from seq2exp.source_config import Source
 
 KEY = "cell_lines.H1.hic"
 OPEN = "https://4dn-open-data-public.s3.amazonaws.com/fourfront-webprod/wfoutput/0/4DNFIFI6NIKJ.hic"

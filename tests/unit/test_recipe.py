@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from seq2exp.config import TrainingConfig
 from seq2exp.models.interface import Output
 from seq2exp.recipe import expression_loss, learning_rate
+from seq2exp.training_config import TrainingConfig
 
 
 def test_learning_rate_of_the_paper():

@@ -7,8 +7,8 @@ import pyBigWig
 import pysam
 import pytest
 
-from seq2exp.config import RegionsConfig
 from seq2exp.errors import UserError
+from seq2exp.evaluation_config import RegionsConfig
 from seq2exp.masks import write_masks
 from seq2exp.regions import call_regions, constant_runs, export_regions
 from seq2exp.schemas import ELEMENT_COLUMNS

@@ -3,12 +3,13 @@
 import pytest
 
 from seq2exp import resources
-from seq2exp.config import ResourcesConfig, TrainingConfig, WindowConfig
+from seq2exp.config import ResourcesConfig, WindowConfig
 from seq2exp.model_config import (
     CaduceusConfig,
     Seq2ExpSoftConfig,
     SignalLinearConfig,
 )
+from seq2exp.training_config import TrainingConfig
 
 CAPS = ResourcesConfig(max_mem_mb=64_000, max_runtime_min=1_440)
 FULL = WindowConfig()

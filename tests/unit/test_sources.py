@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from seq2exp.config import Source, parse_config
+from seq2exp.config import parse_config
+from seq2exp.source_config import Source
 from seq2exp.sources import described, local_path, plan_sources, source_filename
 
 QUERY = {"biosample": "K562", "assay": "DNase"}

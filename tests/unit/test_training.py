@@ -11,7 +11,6 @@ import torch
 from pydantic import TypeAdapter
 
 from seq2exp.checkpoints import load_checkpoint
-from seq2exp.config import AugmentConfig
 from seq2exp.errors import UserError
 from seq2exp.masks import open_masks
 from seq2exp.model_config import CaduceusSignalsConfig, ModelConfig, SignalLinearConfig
@@ -20,6 +19,7 @@ from seq2exp.packing import unpack
 from seq2exp.prediction import predict
 from seq2exp.recipe import expression_loss
 from seq2exp.runs import Run, Splits, TrainingJob
+from seq2exp.training_config import AugmentConfig
 from seq2exp.training_task import ExpressionTask
 from seq2exp.windows import WindowDataset
 

@@ -15,9 +15,9 @@ import torch
 
 from seq2exp import launching
 from seq2exp.batching import Share, ShuffledBatches, share_batches
-from seq2exp.config import AugmentConfig, TrainingConfig
 from seq2exp.errors import Stopped, UserError
 from seq2exp.launching import check_machine, srun_command
+from seq2exp.training_config import AugmentConfig, TrainingConfig
 from seq2exp.training_task import ExpressionTask
 
 from .tiny_training import RECIPE, SOFT, await_file, run_training, same_weights

@@ -9,7 +9,7 @@ import torch
 
 from seq2exp.annotation import prepare_genes
 from seq2exp.checkpoints import load_checkpoint
-from seq2exp.config import PowerLaw, TrainingConfig, WindowConfig
+from seq2exp.config import PowerLaw, WindowConfig
 from seq2exp.expression import LabelInputs
 from seq2exp.model_config import Seq2ExpSoftConfig
 from seq2exp.reference import prepare_genome
@@ -17,6 +17,7 @@ from seq2exp.runs import Run
 from seq2exp.simulate import Settings, simulate
 from seq2exp.store import build_store
 from seq2exp.training import train
+from seq2exp.training_config import TrainingConfig
 
 SOFT = Seq2ExpSoftConfig(
     d_model=8, d_state=2, generator_layers=1, predictor_layers=1, signal_transform="log1p"
