@@ -26,21 +26,22 @@ MB_PER_INPUT_MB = 2.0
 """Tables and one chromosome of a track in memory, against their size on disk."""
 STORED_BYTES_PER_BASE = 5
 
-# Float32 numbers a base on a CPU; 1.5 times what `python -m benchmarks.jobs` measured (see
-# docs/performance.md): models of 1 to 8 layers, d 16 to 128, windows of 2 to 200 kb.
+# Float32 numbers a base on a CPU: about 1.5 times what `python -m benchmarks.jobs` measures (see
+# docs/performance.md) with 1 to 8 layers, d 16 to 128, windows of 2 to 200 kb.
 KEPT_PER_LAYER = 10
 """Times d_model: what a layer keeps for its backward pass, the scans' states included."""
-AT_WORK = 30
+AT_WORK = 24
 """Times d_model: what the layer at work, and what lies before and after the layers, need."""
 INPUTS_AND_MASK = 50
 """Whatever the width: one-hot bases, signals, the mask's parameters and their gradients."""
 
 STEPS_AT_FULL_SIZE_PER_MINUTE = {"gpu": 50.0, "cpu": 0.2}
-"""One step at full size is a batch of 8 windows of 200 kb, eight layers, width 128. On a CPU with
-two threads."""
+"""One step at full size is a batch of 8 windows of 200 kb, eight layers, width 128. CPU: two threads,
+9.3 s to predict a window and 3.75 times that with backward pass (docs/performance.md). GPU: not
+measured; five to ten times what is counted."""
 FULL_SIZE = 8 * 200_000 * 8 * 128
-PREDICTIONS_PER_STEP = 4.0
-"""A batch is predicted in a quarter of the time of a training step, or less."""
+PREDICTIONS_PER_STEP = 3.0
+"""Batches that are predicted in the time of a training step."""
 PARALLEL_EFFICIENCY = 0.8
 """What each further GPU or node adds to the speed of the first."""
 WINDOWS_PER_BASE = 2.5
@@ -132,11 +133,9 @@ def training_mb(model: ModelConfig, window: WindowConfig, training: TrainingConf
     memory.
     """
     bases = training.windows_per_pass * _length(model, window)
-    process = _windows_mb(bases, training)
-    if needs_gpu(model, training):
-        process += CUDA_MB
-    else:
-        process += _network_mb(model, bases, kept=KEPT_PER_LAYER * _width_times_layers(model))
+    process = _process_mb(model, training, bases)
+    if not needs_gpu(model, training):
+        process += network_mb(model, bases, training=True)
     return training_layout(model, training).processes * process
 
 
@@ -145,27 +144,29 @@ def prediction_mb(
 ) -> float:
     """MB of memory of a job that runs a trained model on ``batch_size`` windows at a time."""
     bases = batch_size * _length(model, window)
-    process = _windows_mb(bases, training)
-    if needs_gpu(model, training):
-        return process + CUDA_MB
-    return process + _network_mb(model, bases, kept=0)
+    process = _process_mb(model, training, bases)
+    if not needs_gpu(model, training):
+        process += network_mb(model, bases, training=False)
+    return process
 
 
-def _windows_mb(bases: int, training: TrainingConfig) -> float:
+def network_mb(model: ModelConfig, bases: int, *, training: bool) -> float:
+    """MB that a pass over ``bases`` takes on a CPU, with or without a backward pass."""
+    numbers: float = INPUTS_AND_MASK
+    if isinstance(model, NetworkConfig):
+        numbers += AT_WORK * model.d_model
+        numbers += KEPT_PER_LAYER * model.width_times_layers * training
+    return 4 * bases * numbers / 1e6
+
+
+def _process_mb(model: ModelConfig, training: TrainingConfig, bases: int) -> float:
     """MB of a process and of the batches that are read ahead: of a store only these count."""
     ahead = READ_AHEAD * training.workers + 1
-    return PYTHON_MB + ahead * bases * STORED_BYTES_PER_BASE / 1e6
+    mb = PYTHON_MB + ahead * bases * STORED_BYTES_PER_BASE / 1e6
+    return mb + CUDA_MB * needs_gpu(model, training)
 
 
-def _network_mb(model: ModelConfig, bases: int, *, kept: int) -> float:
-    """MB that a network on a CPU needs for a pass over ``bases``."""
-    width = model.d_model if isinstance(model, NetworkConfig) else 0
-    return 4 * bases * (kept + AT_WORK * width + INPUTS_AND_MASK) / 1e6
-
-
-def training_minutes(
-    model: ModelConfig, window: WindowConfig, training: TrainingConfig
-) -> float:
+def training_minutes(model: ModelConfig, window: WindowConfig, training: TrainingConfig) -> float:
     """Minutes of a training: 20 for reading and validating, plus its steps.
 
     It goes on where it stopped, so a later attempt need not repeat the earlier ones.

@@ -52,9 +52,9 @@ def test_the_daemons_restarted_while_training(slurm, project):
     before = len(states(slurm))
     project.start()
     project.wait_until(project.has_checkpoint)
-    slurm.stop_daemon("slurmd", how=9)
+    slurm.stop_daemon(f"slurmd.{slurm.host}", how=9)
     slurm.stop_daemon("slurmctld")
-    slurm.start_daemon("slurmd")
+    slurm.start_daemon(f"slurmd.{slurm.host}")
     slurm.start_daemon("slurmctld")
     assert project.finish() == 0, project.messages()
     assert states(slurm, before) == ["COMPLETED"]
