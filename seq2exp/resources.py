@@ -30,7 +30,7 @@ STORED_BYTES_PER_BASE = 5
 # docs/performance.md) with 1 to 8 layers, d 16 to 128, windows of 2 to 200 kb.
 KEPT_PER_LAYER = 10
 """Times d_model: what a layer keeps for its backward pass, the scans' states included."""
-AT_WORK = 24
+AT_WORK = 32
 """Times d_model: what the layer at work, and what lies before and after the layers, need."""
 INPUTS_AND_MASK = 50
 """Whatever the width: one-hot bases, signals, the mask's parameters and their gradients."""

@@ -95,17 +95,37 @@ class Project:
 
         wait_until(holds, seconds, "it did not happen")
 
-    def training_process(self) -> int | None:
-        """Process of the training on the node."""
+    def pause(self, after: float = 0) -> None:
+        """Wait for a checkpoint (newer than ``after``), then stop the training's processes.
+
+        Whatever is done to the training is so done in the middle of it.
+        """
+        self.wait_until(lambda: self.checkpoint_time() > after)
+        processes = self.training_processes()
+        assert processes, "the training has ended before it could be paused"
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let a paused training go on."""
+        for process in self.training_processes():
+            os.kill(process, signal.SIGCONT)
+
+    def training_processes(self) -> list[int]:
+        """Processes of the training on the node."""
+        found = []
         for entry in Path("/proc").glob("[0-9]*"):
             try:
                 words = (entry / "cmdline").read_bytes().decode().split("\0")
                 here = Path(os.readlink(entry / "cwd")) == self.folder
             except OSError:
                 continue  # it has ended
-            if here and "python" in words[0] and words[1].endswith(".train.py"):
-                return int(entry.name)
-        return None
+            training = "seq2exp.training_process" in words or any(
+                word.endswith(".train.py") for word in words[1:2]
+            )
+            if here and training and "python" in words[0]:
+                found.append(int(entry.name))
+        return found
 
     def checkpoint_time(self) -> float:
         """When the training last wrote something to resume from."""
@@ -116,10 +136,6 @@ class Project:
         """Step from which the training would go on."""
         (file,) = (self.folder / "results" / "demo" / ".training").glob("*/resume.ckpt")
         return torch.load(file, map_location="cpu", weights_only=True)["global_step"]
-
-    def has_checkpoint(self) -> bool:
-        """Whether the training has something to resume from."""
-        return self.checkpoint_time() > 0
 
     def resumed(self) -> list[int]:
         """Step at which the last attempt went on, from its log; nothing if at the start.

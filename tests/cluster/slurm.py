@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 PACKAGES = ("slurmctld", "slurmd", "slurm-client", "munge")
@@ -90,8 +91,22 @@ class Slurm:
         self.daemons = ("slurmctld", *(f"slurmd.{node}" for node in self.nodes))
 
     def start(self) -> None:
-        """Configure and start munged, slurmctld and slurmd; wait until the nodes take jobs."""
+        """Configure and start munged, slurmctld and slurmd; wait until the nodes take jobs.
+
+        Raises
+        ------
+        Unavailable
+            The daemons do not run on this machine.
+        """
         refuse_a_real_cluster()
+        try:
+            self._start()
+        except (RuntimeError, TimeoutError, subprocess.TimeoutExpired) as error:
+            self.stop()
+            raise Unavailable(f"Slurm does not start here: {error}") from error
+
+    def _start(self) -> None:
+        CONFIGURATION.mkdir(exist_ok=True)
         for folder in ("state", *(f"spool.{node}" for node in self.nodes)):
             (self.folder / folder).mkdir()
         text = OURS + SLURM_CONF.format(
@@ -112,7 +127,9 @@ class Slurm:
 
     def stop(self) -> None:
         """Cancel all jobs, stop the daemons, delete the configuration."""
-        subprocess.run(["scancel", "--signal=KILL", "--user=root"], capture_output=True, timeout=30)
+        with suppress(subprocess.TimeoutExpired):  # the controller may be gone already
+            command = ["scancel", "--signal=KILL", "--user=root"]
+            subprocess.run(command, capture_output=True, timeout=30)
         for name in (*reversed(self.daemons), "munged"):
             self.stop_daemon(name)
         for name in ("slurm.conf", "gres.conf"):
@@ -191,7 +208,7 @@ def install() -> None:
     Raises
     ------
     Unavailable
-        No root, no apt, or apt fails.
+        No root, no apt, or apt fails (without a network, for example).
     """
     if os.geteuid() != 0:
         raise Unavailable("a test cluster needs root")
@@ -199,14 +216,28 @@ def install() -> None:
         return
     if shutil.which("apt-get") is None:
         raise Unavailable("no Slurm, and no apt-get to install it")
+    apt("update", "-qq")
+    apt("install", "-y", "-qq", "--no-install-recommends", *PACKAGES)
+
+
+def apt(*arguments: str) -> None:
+    """Run apt-get; raises `Unavailable` where it fails or does not come to an end."""
+    hurry = ("-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=15")
+    hurry += ("-o", "DPkg::Lock::Timeout=60")
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends"]):
-        packages = PACKAGES if command[0] == "install" else ()
+    try:
         done = subprocess.run(
-            ["apt-get", *command, *packages], capture_output=True, text=True, env=environment
+            ["apt-get", *hurry, *arguments],
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=240,
         )
+    except subprocess.TimeoutExpired:
+        raise Unavailable(f"apt-get {arguments[0]} takes too long") from None
     if done.returncode != 0:
-        raise Unavailable(f"apt-get install {' '.join(PACKAGES)}: {done.stderr.strip()[-300:]}")
+        reason = (done.stderr.strip().splitlines() or ["without a message"])[-1]
+        raise Unavailable(f"apt-get {arguments[0]} fails: {reason}")
 
 
 def total_memory_mb() -> int:
