@@ -95,7 +95,6 @@ def fit(
     task = ExpressionTask(
         network,
         training,
-        kl_weight=getattr(job.model, "kl_weight", 0.0),
         label_scale=label_scale,
         seed=job.run.seed,
         contact_bin=contact_bin,
