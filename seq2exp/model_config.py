@@ -89,6 +89,18 @@ class CaduceusSignalsConfig(NetworkConfig):
         return self.d_model * self.layers
 
 
+class MambaConfig(NetworkConfig):
+    """One Mamba backbone on the sequence alone, read from left to right."""
+
+    has_mask: ClassVar[bool] = False
+    kind: Literal["mamba"] = "mamba"
+    layers: PositiveInt = 4
+
+    @property
+    def width_times_layers(self) -> int:
+        return -(-self.d_model * self.layers // 2)  # one scan a layer, not two
+
+
 class SignalLinearConfig(Strict):
     """Least squares on log1p of the mean DNase and H3K27ac around the TSS; no training steps."""
 
@@ -108,6 +120,6 @@ class SignalLinearConfig(Strict):
 
 
 ModelConfig = Annotated[
-    Seq2ExpSoftConfig | CaduceusConfig | CaduceusSignalsConfig | SignalLinearConfig,
+    Seq2ExpSoftConfig | CaduceusConfig | CaduceusSignalsConfig | MambaConfig | SignalLinearConfig,
     Field(discriminator="kind"),
 ]

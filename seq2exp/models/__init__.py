@@ -5,6 +5,7 @@ from __future__ import annotations
 from seq2exp.model_config import ModelConfig
 from seq2exp.models.caduceus import Caduceus
 from seq2exp.models.interface import ExpressionModel, InputShape, Loss, Output
+from seq2exp.models.mamba import Mamba
 from seq2exp.models.seq2exp import Seq2ExpSoft
 from seq2exp.models.signal_linear import SignalLinear
 
@@ -14,6 +15,7 @@ MODELS = {
     "seq2exp_soft": Seq2ExpSoft,
     "caduceus": Caduceus,
     "caduceus_signals": Caduceus,
+    "mamba": Mamba,
     "signal_linear": SignalLinear,
 }
 
