@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seq2exp.caduceus import NORM_EPS, Backbone, MambaMixer, DirectionalSSM, Layer
+from seq2exp.caduceus import NORM_EPS, Backbone, DirectionalSSM, Layer, MambaMixer
 from seq2exp.scan import selective_scan
 
 

@@ -26,6 +26,11 @@ class NetworkConfig(Strict):
         """Size of the network for estimates of memory and time: d_model, once a Mamba layer."""
         raise NotImplementedError
 
+    @property
+    def least_length(self) -> int:
+        """The shortest window that the network can read, in bp."""
+        return 1
+
 
 class PriorConfig(Strict):
     """Beta parameters read off the signals without learning (paper, section 3.3)."""
@@ -101,6 +106,38 @@ class MambaConfig(NetworkConfig):
         return -(-self.d_model * self.layers // 2)  # one scan a layer, not two
 
 
+class PrismConfig(NetworkConfig):
+    """One backbone on sequence and signals, trained under learned background states as well.
+
+    Source: Yang et al. 2026 (arXiv 2602.21550), whose windows have 2,000 bp.
+    """
+
+    has_mask: ClassVar[bool] = False
+    POOLING: ClassVar[int] = 4
+    """Positions of which each of the encoder's three layers makes one."""
+
+    kind: Literal["prism"] = "prism"
+    layers: PositiveInt = 4
+    background_states: PositiveInt = 2
+    """n: weight vectors of a gene."""
+    encoder_channels: PositiveInt = 8
+    """Of the first of the encoder's layers; twice and four times as many in the others."""
+    adjustment_weight: NonNegative = 1.0
+    """Of the loss of the prediction that is averaged over the background states."""
+    contrast_weight: NonNegative = 1.0
+    """Of the term that keeps a gene's weight vectors apart."""
+    temperature: Positive = 2.0
+    """t of that term. The paper's is not known to us; 2 is that of Wang and Isola (2020)."""
+
+    @property
+    def width_times_layers(self) -> int:
+        return self.d_model * self.layers * (1 + self.background_states)  # passes of a step
+
+    @property
+    def least_length(self) -> int:
+        return self.POOLING**3
+
+
 class SignalLinearConfig(Strict):
     """Least squares on log1p of the mean DNase and H3K27ac around the TSS; no training steps."""
 
@@ -120,6 +157,11 @@ class SignalLinearConfig(Strict):
 
 
 ModelConfig = Annotated[
-    Seq2ExpSoftConfig | CaduceusConfig | CaduceusSignalsConfig | MambaConfig | SignalLinearConfig,
+    Seq2ExpSoftConfig
+    | CaduceusConfig
+    | CaduceusSignalsConfig
+    | MambaConfig
+    | PrismConfig
+    | SignalLinearConfig,
     Field(discriminator="kind"),
 ]

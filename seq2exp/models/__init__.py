@@ -6,6 +6,7 @@ from seq2exp.model_config import ModelConfig
 from seq2exp.models.caduceus import Caduceus
 from seq2exp.models.interface import ExpressionModel, InputShape, Loss, Output
 from seq2exp.models.mamba import Mamba
+from seq2exp.models.prism import Prism
 from seq2exp.models.seq2exp import Seq2ExpSoft
 from seq2exp.models.signal_linear import SignalLinear
 
@@ -16,6 +17,7 @@ MODELS = {
     "caduceus": Caduceus,
     "caduceus_signals": Caduceus,
     "mamba": Mamba,
+    "prism": Prism,
     "signal_linear": SignalLinear,
 }
 

@@ -27,6 +27,8 @@ class Output(NamedTuple):
     """(B, L)."""
     kl: Tensor | None = None
     """Scalar, KL of the mask from its marginal."""
+    for_loss: dict[str, Tensor] | None = None
+    """In training: what the model's own loss reads beside the above."""
 
 
 class Loss(NamedTuple):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from seq2exp.caduceus import Backbone, MambaMixer, DirectionalSSM
+from seq2exp.caduceus import Backbone, DirectionalSSM, MambaMixer
 from seq2exp.scan.reference import reference_scan
 
 
