@@ -10,16 +10,13 @@ from seq2exp.config_types import NonNegative, Positive, PositiveInt, Strict
 
 
 class NetworkConfig(Strict):
-    """What every neural model shares: its view of the window, and the width of its layers."""
+    """What every neural model shares: its view of the window, and its width."""
 
     window_length: PositiveInt | None = None
     """Centre crop of the stored window; all of it when left out."""
     signal_transform: Literal["raw", "log1p"] = "raw"
     """How the network sees the signals (the paper: raw). The Beta prior always keeps raw values."""
     d_model: PositiveInt = 128
-    d_state: PositiveInt = 16
-    d_conv: PositiveInt = 4
-    expand: PositiveInt = 2
 
     @property
     def width_times_layers(self) -> int:
@@ -30,6 +27,14 @@ class NetworkConfig(Strict):
     def least_length(self) -> int:
         """The shortest window that the network can read, in bp."""
         return 1
+
+
+class MambaNetworkConfig(NetworkConfig):
+    """A network of Mamba layers: the sizes of one."""
+
+    d_state: PositiveInt = 16
+    d_conv: PositiveInt = 4
+    expand: PositiveInt = 2
 
 
 class PriorConfig(Strict):
@@ -50,7 +55,7 @@ class MarginalConfig(Strict):
     scale: Positive = 10.0
 
 
-class Seq2ExpSoftConfig(NetworkConfig):
+class Seq2ExpSoftConfig(MambaNetworkConfig):
     """Generator -> soft Beta mask -> predictor (paper, Seq2Exp-soft)."""
 
     has_mask: ClassVar[bool] = True
@@ -70,7 +75,7 @@ class Seq2ExpSoftConfig(NetworkConfig):
         return self.d_model * (self.generator_layers + self.predictor_layers)
 
 
-class CaduceusConfig(NetworkConfig):
+class CaduceusConfig(MambaNetworkConfig):
     """One bidirectional Mamba backbone on the sequence alone."""
 
     has_mask: ClassVar[bool] = False
@@ -82,7 +87,7 @@ class CaduceusConfig(NetworkConfig):
         return self.d_model * self.layers
 
 
-class CaduceusSignalsConfig(NetworkConfig):
+class CaduceusSignalsConfig(MambaNetworkConfig):
     """The same backbone on sequence and signals, concatenated."""
 
     has_mask: ClassVar[bool] = False
@@ -94,7 +99,7 @@ class CaduceusSignalsConfig(NetworkConfig):
         return self.d_model * self.layers
 
 
-class MambaConfig(NetworkConfig):
+class MambaConfig(MambaNetworkConfig):
     """One Mamba backbone on the sequence alone, read from left to right."""
 
     has_mask: ClassVar[bool] = False
@@ -106,7 +111,7 @@ class MambaConfig(NetworkConfig):
         return -(-self.d_model * self.layers // 2)  # one scan a layer, not two
 
 
-class PrismConfig(NetworkConfig):
+class PrismConfig(MambaNetworkConfig):
     """One backbone on sequence and signals, trained under learned background states as well.
 
     Source: Yang et al. 2026 (arXiv 2602.21550), whose windows have 2,000 bp.
@@ -138,6 +143,29 @@ class PrismConfig(NetworkConfig):
         return self.POOLING**3
 
 
+class HyenaConfig(NetworkConfig):
+    """Long convolutions on the sequence alone, read from left to right.
+
+    Sources: Poli et al. 2023 (Hyena); Nguyen et al. 2023 (HyenaDNA), whose sizes these are.
+    """
+
+    has_mask: ClassVar[bool] = False
+    kind: Literal["hyena"] = "hyena"
+    layers: PositiveInt = 4
+    d_conv: PositiveInt = 3
+    """Width of the short convolution."""
+    expand: PositiveInt = 4
+    """Width of the MLP between two convolutions, in units of d_model."""
+    filter_width: PositiveInt = 64
+    """Of the network that makes the long filters."""
+    filter_frequencies: PositiveInt = 2
+    """Sines and cosines of the position that it reads, beside the position itself."""
+
+    @property
+    def width_times_layers(self) -> int:
+        return self.d_model * self.layers
+
+
 class SignalLinearConfig(Strict):
     """Least squares on log1p of the mean DNase and H3K27ac around the TSS; no training steps."""
 
@@ -161,6 +189,7 @@ ModelConfig = Annotated[
     | CaduceusConfig
     | CaduceusSignalsConfig
     | MambaConfig
+    | HyenaConfig
     | PrismConfig
     | SignalLinearConfig,
     Field(discriminator="kind"),
