@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -166,6 +166,53 @@ class HyenaConfig(NetworkConfig):
         return self.d_model * self.layers
 
 
+class EnformerConfig(NetworkConfig):
+    """Convolutions and attention on the sequence alone, trained from scratch.
+
+    Source: Avsec et al. 2021 (Enformer), whose sizes these are.
+    """
+
+    has_mask: ClassVar[bool] = False
+    PACKAGE: ClassVar[str] = "enformer_pytorch"
+    MISSING: ClassVar[str] = (
+        "kind enformer needs the package enformer-pytorch, which is not installed here; "
+        "pip install enformer-pytorch, or drop the model"
+    )
+    kind: Literal["enformer"] = "enformer"
+    most_bases: PositiveInt = 196_608
+    """Bases around the TSS that it reads of longer windows."""
+    d_model: PositiveInt = 1536
+    layers: PositiveInt = 11
+    """Of attention."""
+    heads: PositiveInt = 8
+    key_width: PositiveInt = 64
+    downsamples: Annotated[int, Field(ge=3)] = 7
+    """Halvings of the sequence before attention: a position there is 2 ** downsamples bp."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.4
+
+    @model_validator(mode="after")
+    def _positions_fit(self) -> Self:
+        if self.d_model % (6 * self.heads):  # six kinds of relative positions in a head
+            raise ValueError(
+                f"d_model {self.d_model} must be a multiple of 6 x heads = {6 * self.heads}"
+            )
+        if self.most_bases < self.least_length:
+            raise ValueError(
+                f"most_bases {self.most_bases} must be {self.least_length} or more, two positions "
+                f"after {self.downsamples} downsamples"
+            )
+        return self
+
+    @property
+    def width_times_layers(self) -> int:
+        """One layer for all convolutions; those of attention see few positions."""
+        return self.d_model * (1 + -(-self.layers // 2**self.downsamples))
+
+    @property
+    def least_length(self) -> int:
+        return 2 * 2**self.downsamples
+
+
 class SignalLinearConfig(Strict):
     """Least squares on log1p of the mean DNase and H3K27ac around the TSS; no training steps."""
 
@@ -176,7 +223,7 @@ class SignalLinearConfig(Strict):
     """Half-widths in bp; those reaching over the window are an error."""
 
     @model_validator(mode="after")
-    def _spans_fit(self) -> SignalLinearConfig:
+    def _spans_fit(self) -> Self:
         if self.window_length and 2 * max(self.spans) > self.window_length:
             raise ValueError(
                 f"spans: +- {max(self.spans)} bp reach over window_length {self.window_length}"
@@ -190,6 +237,7 @@ ModelConfig = Annotated[
     | CaduceusSignalsConfig
     | MambaConfig
     | HyenaConfig
+    | EnformerConfig
     | PrismConfig
     | SignalLinearConfig,
     Field(discriminator="kind"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from seq2exp.model_config import ModelConfig
 from seq2exp.models.caduceus import Caduceus
+from seq2exp.models.enformer import Enformer
 from seq2exp.models.hyena import Hyena
 from seq2exp.models.interface import ExpressionModel, InputShape, Loss, Output
 from seq2exp.models.mamba import Mamba
@@ -19,6 +20,7 @@ MODELS = {
     "caduceus_signals": Caduceus,
     "mamba": Mamba,
     "hyena": Hyena,
+    "enformer": Enformer,
     "prism": Prism,
     "signal_linear": SignalLinear,
 }
