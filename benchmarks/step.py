@@ -69,9 +69,7 @@ def measure(args: argparse.Namespace, arrangement: str, training: bool) -> dict[
         with autocast, torch.set_grad_enabled(training):
             output = model(batch)
         if training:
-            assert output.kl is not None
-            loss = torch.nn.functional.smooth_l1_loss(output.prediction, batch.label)
-            (loss + 0.01 * output.kl).backward()
+            model.loss(output, batch.label).total.backward()
             optimizer.step()
             optimizer.zero_grad()
 

@@ -224,6 +224,17 @@ class Config(Strict):
         return self
 
     @model_validator(mode="after")
+    def _networks_can_read_their_windows(self) -> Self:
+        for name, model in self.models.items():
+            length = model.window_length or self.window.length
+            if isinstance(model, NetworkConfig) and length < model.least_length:
+                raise ValueError(
+                    f"models.{name}: its window has {length} bp, but a {model.kind} of these "
+                    f"settings reads {model.least_length} bp or more; lengthen it or drop the model"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _jitter_fits(self) -> Self:
         jitter, stored = self.training.augment.jitter, self.window.length
         if jitter and 2 * jitter >= self.window.promoter_length:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -10,21 +10,31 @@ from seq2exp.config_types import NonNegative, Positive, PositiveInt, Strict
 
 
 class NetworkConfig(Strict):
-    """What every neural model shares: its view of the window, and the width of its layers."""
+    """What every neural model shares: its view of the window, and its width."""
 
     window_length: PositiveInt | None = None
     """Centre crop of the stored window; all of it when left out."""
     signal_transform: Literal["raw", "log1p"] = "raw"
     """How the network sees the signals (the paper: raw). The Beta prior always keeps raw values."""
     d_model: PositiveInt = 128
-    d_state: PositiveInt = 16
-    d_conv: PositiveInt = 4
-    expand: PositiveInt = 2
 
     @property
     def width_times_layers(self) -> int:
         """Size of the network for estimates of memory and time: d_model, once a Mamba layer."""
         raise NotImplementedError
+
+    @property
+    def least_length(self) -> int:
+        """The shortest window that the network can read, in bp."""
+        return 1
+
+
+class MambaNetworkConfig(NetworkConfig):
+    """A network of Mamba layers: the sizes of one."""
+
+    d_state: PositiveInt = 16
+    d_conv: PositiveInt = 4
+    expand: PositiveInt = 2
 
 
 class PriorConfig(Strict):
@@ -45,7 +55,7 @@ class MarginalConfig(Strict):
     scale: Positive = 10.0
 
 
-class Seq2ExpSoftConfig(NetworkConfig):
+class Seq2ExpSoftConfig(MambaNetworkConfig):
     """Generator -> soft Beta mask -> predictor (paper, Seq2Exp-soft)."""
 
     has_mask: ClassVar[bool] = True
@@ -65,7 +75,7 @@ class Seq2ExpSoftConfig(NetworkConfig):
         return self.d_model * (self.generator_layers + self.predictor_layers)
 
 
-class CaduceusConfig(NetworkConfig):
+class CaduceusConfig(MambaNetworkConfig):
     """One bidirectional Mamba backbone on the sequence alone."""
 
     has_mask: ClassVar[bool] = False
@@ -77,7 +87,7 @@ class CaduceusConfig(NetworkConfig):
         return self.d_model * self.layers
 
 
-class CaduceusSignalsConfig(NetworkConfig):
+class CaduceusSignalsConfig(MambaNetworkConfig):
     """The same backbone on sequence and signals, concatenated."""
 
     has_mask: ClassVar[bool] = False
@@ -87,6 +97,120 @@ class CaduceusSignalsConfig(NetworkConfig):
     @property
     def width_times_layers(self) -> int:
         return self.d_model * self.layers
+
+
+class MambaConfig(MambaNetworkConfig):
+    """One Mamba backbone on the sequence alone, read from left to right."""
+
+    has_mask: ClassVar[bool] = False
+    kind: Literal["mamba"] = "mamba"
+    layers: PositiveInt = 4
+
+    @property
+    def width_times_layers(self) -> int:
+        return -(-self.d_model * self.layers // 2)  # one scan a layer, not two
+
+
+class PrismConfig(MambaNetworkConfig):
+    """One backbone on sequence and signals, trained under learned background states as well.
+
+    Source: Yang et al. 2026 (arXiv 2602.21550), whose windows have 2,000 bp.
+    """
+
+    has_mask: ClassVar[bool] = False
+    POOLING: ClassVar[int] = 4
+    """Positions of which each of the encoder's three layers makes one."""
+
+    kind: Literal["prism"] = "prism"
+    layers: PositiveInt = 4
+    background_states: PositiveInt = 2
+    """n: weight vectors of a gene."""
+    encoder_channels: PositiveInt = 8
+    """Of the first of the encoder's layers; twice and four times as many in the others."""
+    adjustment_weight: NonNegative = 1.0
+    """Of the loss of the prediction that is averaged over the background states."""
+    contrast_weight: NonNegative = 1.0
+    """Of the term that keeps a gene's weight vectors apart."""
+    temperature: Positive = 2.0
+    """t of that term. The paper's is not known to us; 2 is that of Wang and Isola (2020)."""
+
+    @property
+    def width_times_layers(self) -> int:
+        return self.d_model * self.layers * (1 + self.background_states)  # passes of a step
+
+    @property
+    def least_length(self) -> int:
+        return self.POOLING**3
+
+
+class HyenaConfig(NetworkConfig):
+    """Long convolutions on the sequence alone, read from left to right.
+
+    Sources: Poli et al. 2023 (Hyena); Nguyen et al. 2023 (HyenaDNA), whose sizes these are.
+    """
+
+    has_mask: ClassVar[bool] = False
+    kind: Literal["hyena"] = "hyena"
+    layers: PositiveInt = 4
+    d_conv: PositiveInt = 3
+    """Width of the short convolution."""
+    expand: PositiveInt = 4
+    """Width of the MLP between two convolutions, in units of d_model."""
+    filter_width: PositiveInt = 64
+    """Of the network that makes the long filters."""
+    filter_frequencies: PositiveInt = 2
+    """Sines and cosines of the position that it reads, beside the position itself."""
+
+    @property
+    def width_times_layers(self) -> int:
+        return self.d_model * self.layers
+
+
+class EnformerConfig(NetworkConfig):
+    """Convolutions and attention on the sequence alone, trained from scratch.
+
+    Source: Avsec et al. 2021 (Enformer), whose sizes these are.
+    """
+
+    has_mask: ClassVar[bool] = False
+    PACKAGE: ClassVar[str] = "enformer_pytorch"
+    MISSING: ClassVar[str] = (
+        "kind enformer needs the package enformer-pytorch, which is not installed here; "
+        "pip install enformer-pytorch, or drop the model"
+    )
+    kind: Literal["enformer"] = "enformer"
+    most_bases: PositiveInt = 196_608
+    """Bases around the TSS that it reads of longer windows."""
+    d_model: PositiveInt = 1536
+    layers: PositiveInt = 11
+    """Of attention."""
+    heads: PositiveInt = 8
+    key_width: PositiveInt = 64
+    downsamples: Annotated[int, Field(ge=3)] = 7
+    """Halvings of the sequence before attention: a position there is 2 ** downsamples bp."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.4
+
+    @model_validator(mode="after")
+    def _positions_fit(self) -> Self:
+        if self.d_model % (6 * self.heads):  # six kinds of relative positions in a head
+            raise ValueError(
+                f"d_model {self.d_model} must be a multiple of 6 x heads = {6 * self.heads}"
+            )
+        if self.most_bases < self.least_length:
+            raise ValueError(
+                f"most_bases {self.most_bases} must be {self.least_length} or more, two positions "
+                f"after {self.downsamples} downsamples"
+            )
+        return self
+
+    @property
+    def width_times_layers(self) -> int:
+        """One layer for all convolutions; those of attention see few positions."""
+        return self.d_model * (1 + -(-self.layers // 2**self.downsamples))
+
+    @property
+    def least_length(self) -> int:
+        return 2 * 2**self.downsamples
 
 
 class SignalLinearConfig(Strict):
@@ -99,7 +223,7 @@ class SignalLinearConfig(Strict):
     """Half-widths in bp; those reaching over the window are an error."""
 
     @model_validator(mode="after")
-    def _spans_fit(self) -> SignalLinearConfig:
+    def _spans_fit(self) -> Self:
         if self.window_length and 2 * max(self.spans) > self.window_length:
             raise ValueError(
                 f"spans: +- {max(self.spans)} bp reach over window_length {self.window_length}"
@@ -108,6 +232,13 @@ class SignalLinearConfig(Strict):
 
 
 ModelConfig = Annotated[
-    Seq2ExpSoftConfig | CaduceusConfig | CaduceusSignalsConfig | SignalLinearConfig,
+    Seq2ExpSoftConfig
+    | CaduceusConfig
+    | CaduceusSignalsConfig
+    | MambaConfig
+    | HyenaConfig
+    | EnformerConfig
+    | PrismConfig
+    | SignalLinearConfig,
     Field(discriminator="kind"),
 ]

@@ -21,7 +21,6 @@ from seq2exp.model_config import CaduceusConfig, CaduceusSignalsConfig, Seq2ExpS
 from seq2exp.models import ExpressionModel, InputShape, Output, build_model
 from seq2exp.models.released_names import convert_weights, our_name
 from seq2exp.packing import Batch
-from seq2exp.recipe import expression_loss
 
 OUTPUT_TOLERANCE = 1e-4
 GRADIENT_TOLERANCE = 1e-3
@@ -30,7 +29,6 @@ KINDS = {
     "caduceus": CaduceusConfig,
     "caduceus_signals": CaduceusSignalsConfig,
 }
-KL_WEIGHT = Seq2ExpSoftConfig().kl_weight
 
 
 class Agreement(NamedTuple):
@@ -120,7 +118,7 @@ def check(path: Path) -> Agreement:
         golden = dict(archive)
     model, batch = build(golden), inputs(golden)
     output = model(batch)
-    loss = expression_loss(output, batch.label, kl_weight=KL_WEIGHT)
+    loss = model.loss(output, batch.label)
     loss.total.backward()
     losses = {"total_loss": loss.total, "prediction_loss": loss.prediction}
     outputs = output_errors(output, losses, section(golden, "out."))

@@ -5,9 +5,10 @@ Axes: B batch, L window length (bp), P promoter length (bp), S signals, F gene f
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seq2exp.packing import Batch
@@ -26,6 +27,19 @@ class Output(NamedTuple):
     """(B, L)."""
     kl: Tensor | None = None
     """Scalar, KL of the mask from its marginal."""
+    for_loss: dict[str, Tensor] | None = None
+    """In training: what the model's own loss reads beside the above."""
+
+
+class Loss(NamedTuple):
+    """Parts of the training loss; scalars."""
+
+    total: Tensor
+    """What training minimises."""
+    prediction: Tensor
+    """How far the predictions are from the labels."""
+    kl: Tensor
+    """Of the mask, unweighted; 0 for models without one."""
 
 
 class InputShape(NamedTuple):
@@ -95,7 +109,27 @@ def zero_biases(model: nn.Module) -> None:
 
 
 class ExpressionModel(nn.Module):
-    """Base of every model: a forward pass from a Batch to an Output."""
+    """Base of every model: a forward pass from a Batch to an Output, and what training minimises."""
+
+    config: Any
+    """Settings of the model's kind (:mod:`seq2exp.model_config`)."""
 
     def forward(self, batch: Batch) -> Output:
         raise NotImplementedError
+
+    def loss(self, output: Output, label: Tensor, *, label_scale: float = 1.0) -> Loss:
+        """Smooth-L1 of the prediction, and where there is a KL, the config's ``kl_weight`` times it.
+
+        Parameters
+        ----------
+        output
+            Of a forward pass, with prediction (B,).
+        label
+            (B,).
+        label_scale
+            The label's standard deviation where training standardises it: errors are divided by it.
+        """
+        prediction = F.smooth_l1_loss(output.prediction / label_scale, label / label_scale)
+        if output.kl is None:
+            return Loss(prediction, prediction, prediction.new_zeros(()))
+        return Loss(prediction + self.config.kl_weight * output.kl, prediction, output.kl)

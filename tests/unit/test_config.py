@@ -234,3 +234,16 @@ def test_an_encode_file_by_what_it_measures(assay):
     raw = changed("cell_lines.A.dnase.encode", {"biosample": "K562", "assay": assay})
     query = parse_config(raw).cell_lines["A"].dnase.encode
     assert (query.biosample, query.assay, query.output_type) == ("K562", assay, None)
+
+
+def test_a_window_too_short_for_its_network_is_an_error():
+    raw = changed("models", {"short": {"kind": "prism", "window_length": 60}})
+    raw["window"] = {"promoter_length": 20}
+    with pytest.raises(UserError) as error:
+        parse_config(raw)
+    assert str(error.value) == (
+        "config: (top level): models.short: its window has 60 bp, but a prism of these settings "
+        "reads 64 bp or more; lengthen it or drop the model"
+    )
+    raw["models"]["short"]["window_length"] = 64
+    parse_config(raw)

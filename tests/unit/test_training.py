@@ -17,7 +17,6 @@ from seq2exp.model_config import CaduceusSignalsConfig, ModelConfig, SignalLinea
 from seq2exp.models import MODELS, InputShape, build_model
 from seq2exp.packing import unpack
 from seq2exp.prediction import predict
-from seq2exp.recipe import expression_loss
 from seq2exp.runs import Run, Splits, TrainingJob
 from seq2exp.training_config import AugmentConfig
 from seq2exp.training_task import ExpressionTask
@@ -100,7 +99,7 @@ def test_every_parameter_gets_a_gradient_in_every_step(training_data, kind):
         model = build_model(config, InputShape(1000, 200, dataset.read([0]).gene_features.shape[1]))
         batch = unpack(dataset.read([0, 1]), contact_bin=200)
         output = model.train()(batch._replace(seeds=(1, 2)))
-    expression_loss(output, batch.label, kl_weight=0.01).total.backward()
+    model.loss(output, batch.label).total.backward()
     assert [name for name, weight in model.named_parameters() if weight.grad is None] == []
 
 
