@@ -5,13 +5,15 @@ from __future__ import annotations
 from seq2exp.model_config import ModelConfig
 from seq2exp.models.caduceus import Caduceus
 from seq2exp.models.interface import ExpressionModel, InputShape, Output
-from seq2exp.models.seq2exp import Seq2ExpSoft
+from seq2exp.models.seq2exp_hard import Seq2ExpHard
+from seq2exp.models.seq2exp_soft import Seq2ExpSoft
 from seq2exp.models.signal_linear import SignalLinear
 
 __all__ = ["MODELS", "ExpressionModel", "InputShape", "Output", "build_model"]
 
 MODELS = {
     "seq2exp_soft": Seq2ExpSoft,
+    "seq2exp_hard": Seq2ExpHard,
     "caduceus": Caduceus,
     "caduceus_signals": Caduceus,
     "signal_linear": SignalLinear,

@@ -5,11 +5,13 @@ Axes: B batch, L window length (bp), P promoter length (bp), S signals, F gene f
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from seq2exp.model_config import SIGNALS, Signal
 from seq2exp.packing import Batch
 
 
@@ -34,6 +36,22 @@ class InputShape(NamedTuple):
     window_length: int
     promoter_length: int
     n_gene_features: int
+
+
+def keep_signals(batch: Batch, kept: Sequence[Signal]) -> Batch:
+    """Set the signals that a model does not have to 0, and promoter activity with them.
+
+    Promoter activity, the last gene feature, is made of H3K27ac and DNase; without one of them it is
+    0 as well.
+    """
+    if set(kept) == set(SIGNALS):
+        return batch
+    left_out = [name not in kept for name in SIGNALS]
+    signals = batch.signals.masked_fill(torch.tensor(left_out, device=batch.signals.device), 0.0)
+    features = batch.gene_features
+    if left_out[0] or left_out[1]:
+        features = torch.cat([features[:, :-1], torch.zeros_like(features[:, -1:])], dim=-1)
+    return batch._replace(signals=signals, gene_features=features)
 
 
 def network_signals(signals: Tensor, transform: str) -> Tensor:
@@ -96,6 +114,21 @@ def zero_biases(model: nn.Module) -> None:
 
 class ExpressionModel(nn.Module):
     """Base of every model: a forward pass from a Batch to an Output."""
+
+    hard_mask: ClassVar[bool] = False
+    """Whether its mask, in evaluation, is of zeros and ones: the ones are its regions as they are."""
+    evidence_tracks: tuple[str, ...] = ()
+    """What :meth:`evidence` gives, by the names of the mask store."""
+
+    def evidence(self, batch: Batch, output: Output) -> dict[str, Tensor]:
+        """Tell what sequence and signals each say of the mask; (B, L) each.
+
+        Parameters
+        ----------
+        batch, output
+            What the model was given, and what it gave.
+        """
+        return {}
 
     def forward(self, batch: Batch) -> Output:
         raise NotImplementedError

@@ -1,99 +1,93 @@
-"""Seq2Exp-soft: generator -> Beta mask -> predictor (paper, sections 3 and 4).
+"""What the Seq2Exp models share: embeddings, a Beta mask, the bottleneck, the head (section 4).
 
-Axes: B batch, L window length (bp), S signals (H3K27ac, DNase, Hi-C), d model width.
+Axes: B batch, L window length (bp), P promoter length (bp), S signals, d model width.
 """
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
-from seq2exp.bottleneck import (
-    BetaParameters,
-    apply_fixed_bases,
-    bottleneck_kl,
-    draw_mask,
-    promoter_slice,
-    sequence_evidence,
-    signal_prior,
-)
-from seq2exp.caduceus import Backbone
-from seq2exp.model_config import Seq2ExpSoftConfig
+from seq2exp.bottleneck import BetaParameters, apply_fixed_bases, bottleneck_kl, promoter_slice
+from seq2exp.model_config import BetaMaskConfig
 from seq2exp.models.interface import (
     ExpressionHead,
     ExpressionModel,
     InputShape,
     Output,
+    keep_signals,
     network_features,
     network_signals,
-    zero_biases,
 )
+from seq2exp.models.mask_generator import MaskGenerator
 from seq2exp.packing import Batch
 
 
-class Seq2ExpSoft(ExpressionModel):
-    """The generator reads the sequence and proposes a mask; the predictor sees masked bases."""
+class Seq2Exp(ExpressionModel):
+    """The generator proposes a mask; the predictor sees what the mask leaves of the window.
 
-    signal_betas: Tensor
-    signal_weights: Tensor
+    What differs is in four methods: what the generator reads, how the mask is drawn from its Beta
+    density, what the predictor makes of it, and how the window is embedded.
+    """
 
-    def __init__(self, config: Seq2ExpSoftConfig, shape: InputShape) -> None:
+    generator: MaskGenerator
+    head: ExpressionHead
+
+    def __init__(self, config: BetaMaskConfig, shape: InputShape) -> None:
         super().__init__()
         self.config, self.shape = config, shape
         self.promoter = promoter_slice(shape.window_length, shape.promoter_length)
-        size = (config.d_state, config.d_conv, config.expand)
         self.sequence_embedding = nn.Linear(4, config.d_model)
         self.signal_embedding = nn.Linear(3, config.d_model)
-        self.generator = Backbone(config.d_model, config.generator_layers, *size)
-        self.mask_head = nn.Linear(config.d_model, 2)
-        self.predictor = Backbone(config.d_model, config.predictor_layers, *size)
-        self.head = ExpressionHead(config.d_model, shape)
-        zero_biases(self)
-        weights = torch.tensor(config.prior.signal_weights)
-        self.register_buffer("signal_betas", torch.tensor(config.prior.signal_betas))
-        self.register_buffer("signal_weights", weights / weights.sum())
+        names = {"sequence": "sequence_part", "signals": "prior"}
+        self.evidence_tracks = tuple(names[part] for part in config.evidence)
 
     def forward(self, batch: Batch) -> Output:
+        batch = keep_signals(batch, self.config.signals)
+        transform = self.config.signal_transform
         x_sequence = self.sequence_embedding(batch.sequence)  # (B, L, d)
-        x_signals = self.signal_embedding(
-            network_signals(batch.signals, self.config.signal_transform)
-        )  # (B, L, d)
+        x_signals = self.signal_embedding(network_signals(batch.signals, transform))  # (B, L, d)
+        x = self.embed(x_sequence, x_signals)  # (B, L, d)
 
-        parameters = self.mask_parameters(x_sequence, batch.signals)  # (B, L) each
+        parameters = self.generator(self.generator_input(x_sequence, x), batch.signals)
         mask = self.make_mask(parameters, batch)  # (B, L)
 
-        x = (x_sequence + x_signals) * mask.unsqueeze(-1)  # (B, L, d)
-        features = network_features(batch.gene_features, self.config.signal_transform)
-        promoter = self.predictor(x, centre=self.promoter)  # (B, promoter_length, d)
+        promoter = self.read_masked(x, mask)  # (B, P, d)
+        features = network_features(batch.gene_features, transform)
         prediction = self.head(promoter, features)  # (B,)
+        alpha, beta = parameters
+        return Output(prediction, mask, alpha, beta, self.kl(parameters))
 
-        kl = bottleneck_kl(
-            parameters,
-            marginal_mean=self.config.marginal.mean,
-            scale=self.config.marginal.scale,
-        )
-        return Output(prediction, mask, *parameters, kl)
+    def embed(self, x_sequence: Tensor, x_signals: Tensor) -> Tensor:
+        """Put the embeddings (B, L, d) of sequence and signals together: the predictor's input."""
+        return x_sequence + x_signals
 
-    def mask_parameters(self, x_sequence: Tensor, signals: Tensor) -> BetaParameters:
-        """Evidence of the sequence (generator) plus evidence of the signals (prior)."""
-        logits = self.mask_head(self.generator(x_sequence))  # (B, L, 2)
-        sequence = sequence_evidence(logits, self.config.prior.beta_min)
-        prior = self.prior(signals)
-        return BetaParameters(sequence.alpha + prior.alpha, sequence.beta + prior.beta)
+    def generator_input(self, x_sequence: Tensor, x: Tensor) -> Tensor:
+        """Choose what the generator reads; (B, L, d)."""
+        raise NotImplementedError
 
-    def prior(self, signals: Tensor) -> BetaParameters:
-        """What the raw signals (B, L, S) alone say about the mask."""
-        return signal_prior(
-            signals.float(),
-            self.signal_betas,
-            self.signal_weights,
-            scale=self.config.prior.scale,
-            beta_min=self.config.prior.beta_min,
-        )
+    def draw(self, parameters: BetaParameters, batch: Batch) -> Tensor:
+        """Draw the mask from its density; (B, L)."""
+        raise NotImplementedError
+
+    def read_masked(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Read the window (B, L, d) through the mask (B, L); the promoter's hidden (B, P, d)."""
+        raise NotImplementedError
 
     def make_mask(self, parameters: BetaParameters, batch: Batch) -> Tensor:
         """Draw the mask and fix the bases that are known; (B, L)."""
-        mask = draw_mask(parameters, sample=self.training, seeds=batch.seeds)
+        mask = self.draw(parameters, batch)
         if self.config.mask_region == "promoter":
-            mask = torch.zeros_like(mask)
+            mask = mask.new_zeros(mask.shape)
         return apply_fixed_bases(mask, batch.blacklist, self.promoter)
+
+    def kl(self, parameters: BetaParameters) -> Tensor | None:
+        """KL of the mask from its marginal; None where nothing of the mask is learned."""
+        if "sequence" not in self.config.evidence:
+            return None
+        marginal = self.config.marginal
+        return bottleneck_kl(parameters, marginal_mean=marginal.mean, scale=marginal.scale)
+
+    def evidence(self, batch: Batch, output: Output) -> dict[str, Tensor]:
+        assert output.alpha is not None
+        assert output.beta is not None
+        return self.generator.parts(BetaParameters(output.alpha, output.beta), batch.signals)
