@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
-from seq2exp.config_types import NonNegative, Positive, PositiveInt, Strict
+from seq2exp.config_types import Name, NonNegative, Positive, PositiveInt, Strict
 
 Signal = Literal["h3k27ac", "dnase", "hic"]
 SIGNALS: tuple[Signal, ...] = get_args(Signal)
@@ -132,6 +132,32 @@ class Seq2ExpHardConfig(BetaMaskConfig):
         return self.d_model * self.layers * passes
 
 
+class Seq2ExpRetrainConfig(NetworkConfig):
+    """A fresh predictor on a fixed mask: the top bases of a trained soft model (paper, table 2)."""
+
+    has_mask: ClassVar[bool] = True
+    kind: Literal["seq2exp_retrain"] = "seq2exp_retrain"
+    mask_from: Name
+    """A model of the config, of kind seq2exp_soft: trained before, with the same fold and seed."""
+    source: Seq2ExpSoftConfig | None = None
+    """Its settings. They come from the trained model, and are kept in checkpoints."""
+    fraction: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Share of the window's bases that the mask keeps, the promoter among them."""
+    placement: Literal["learned", "shifted"] = "learned"
+    """shifted: the same mask but for its place, moved along the window by a length that is drawn once
+    for each gene; a control of equal size and pieces."""
+    predictor_layers: PositiveInt = 4
+
+    @property
+    def width_times_layers(self) -> int:
+        """With the source's generator, taken to be as large as the predictor while not known."""
+        generator = self.predictor_layers * self.d_model
+        if self.source is not None:
+            generator = self.source.width_times_layers
+            generator -= self.source.predictor_layers * self.source.d_model
+        return self.d_model * self.predictor_layers + generator
+
+
 class CaduceusConfig(NetworkConfig):
     """One bidirectional Mamba backbone on the sequence alone."""
 
@@ -177,6 +203,7 @@ class SignalLinearConfig(Strict):
 ModelConfig = Annotated[
     Seq2ExpSoftConfig
     | Seq2ExpHardConfig
+    | Seq2ExpRetrainConfig
     | CaduceusConfig
     | CaduceusSignalsConfig
     | SignalLinearConfig,

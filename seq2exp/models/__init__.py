@@ -6,6 +6,7 @@ from seq2exp.model_config import ModelConfig
 from seq2exp.models.caduceus import Caduceus
 from seq2exp.models.interface import ExpressionModel, InputShape, Output
 from seq2exp.models.seq2exp_hard import Seq2ExpHard
+from seq2exp.models.seq2exp_retrain import Seq2ExpRetrain
 from seq2exp.models.seq2exp_soft import Seq2ExpSoft
 from seq2exp.models.signal_linear import SignalLinear
 
@@ -14,6 +15,7 @@ __all__ = ["MODELS", "ExpressionModel", "InputShape", "Output", "build_model"]
 MODELS = {
     "seq2exp_soft": Seq2ExpSoft,
     "seq2exp_hard": Seq2ExpHard,
+    "seq2exp_retrain": Seq2ExpRetrain,
     "caduceus": Caduceus,
     "caduceus_signals": Caduceus,
     "signal_linear": SignalLinear,

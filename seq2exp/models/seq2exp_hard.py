@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from seq2exp.bottleneck import BetaParameters, draw_mask
-from seq2exp.caduceus import Backbone
 from seq2exp.model_config import Seq2ExpHardConfig
 from seq2exp.models.interface import ExpressionHead, InputShape, zero_biases
 from seq2exp.models.mask_generator import MaskGenerator
+from seq2exp.models.masked import new_backbone
 from seq2exp.models.seq2exp import Seq2Exp
 from seq2exp.packing import Batch
 
@@ -36,14 +36,13 @@ class Seq2ExpHard(Seq2Exp):
 
     def __init__(self, config: Seq2ExpHardConfig, shape: InputShape) -> None:
         super().__init__(config, shape)
-        size = (config.d_state, config.d_conv, config.expand)
         self.position_embedding = nn.Parameter(torch.zeros(1, shape.window_length, config.d_model))
-        self.generator = MaskGenerator(config, Backbone(config.d_model, config.layers, *size))
+        self.generator = MaskGenerator(config, new_backbone(config, config.layers))
         self.head = ExpressionHead(config.d_model, shape)
         zero_biases(self)
 
     @property
-    def predictor(self) -> Backbone:
+    def predictor(self) -> nn.Module:  # type: ignore[override]
         """The backbone, which the generator has as well: their weights are shared."""
         assert self.generator.backbone is not None
         return self.generator.backbone

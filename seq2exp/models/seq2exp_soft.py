@@ -1,6 +1,6 @@
 """Seq2Exp-soft: every base is multiplied by its mask (paper, sections 3 and 4).
 
-Axes: B batch, L window length (bp), P promoter length (bp), d model width.
+Axes: B batch, L window length (bp), d model width.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 from torch import Tensor
 
 from seq2exp.bottleneck import BetaParameters, draw_mask
-from seq2exp.caduceus import Backbone
 from seq2exp.model_config import Seq2ExpSoftConfig
 from seq2exp.models.interface import ExpressionHead, InputShape, zero_biases
 from seq2exp.models.mask_generator import MaskGenerator
+from seq2exp.models.masked import new_backbone
 from seq2exp.models.seq2exp import Seq2Exp
 from seq2exp.packing import Batch
 
@@ -21,11 +21,8 @@ class Seq2ExpSoft(Seq2Exp):
 
     def __init__(self, config: Seq2ExpSoftConfig, shape: InputShape) -> None:
         super().__init__(config, shape)
-        size = (config.d_state, config.d_conv, config.expand)
-        learned = "sequence" in config.evidence
-        backbone = Backbone(config.d_model, config.generator_layers, *size) if learned else None
-        self.generator = MaskGenerator(config, backbone)
-        self.predictor = Backbone(config.d_model, config.predictor_layers, *size)
+        self.generator = soft_generator(config)
+        self.predictor = new_backbone(config, config.predictor_layers)
         self.head = ExpressionHead(config.d_model, shape)
         zero_biases(self)
 
@@ -36,6 +33,8 @@ class Seq2ExpSoft(Seq2Exp):
         """Sample in training, the mean in evaluation; (B, L)."""
         return draw_mask(parameters, sample=self.training, seeds=batch.seeds)
 
-    def read_masked(self, x: Tensor, mask: Tensor) -> Tensor:
-        promoter: Tensor = self.predictor(x * mask.unsqueeze(-1), centre=self.promoter)
-        return promoter  # (B, P, d)
+
+def soft_generator(config: Seq2ExpSoftConfig) -> MaskGenerator:
+    """Build the mask generator, without a backbone where the sequence is no evidence."""
+    learned = "sequence" in config.evidence
+    return MaskGenerator(config, new_backbone(config, config.generator_layers) if learned else None)
