@@ -243,6 +243,7 @@ def quiet_lightning() -> Iterator[None]:
                 ".*directory .* exists and is not empty.*",  # a resumed run
                 ".*srun. command is available.*",  # jobs are started by Snakemake
                 ".*broadcast_buffers. is deprecated.*",  # see new_trainer
+                ".*in eval mode at the start of training.*",  # a mask that is not trained again
                 ".*isinstance.treespec, LeafSpec.*",  # inside Lightning, with newer pytrees
             ):
                 warnings.filterwarnings("ignore", message)

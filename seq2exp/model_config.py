@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from seq2exp.config_types import NonNegative, Positive, PositiveInt, Strict
+from seq2exp.config_types import Name, NonNegative, Positive, PositiveInt, Strict
+
+Signal = Literal["h3k27ac", "dnase", "hic"]
+SIGNALS: tuple[Signal, ...] = get_args(Signal)
+"""In the order of `Batch.signals`."""
+Evidence = Literal["sequence", "signals"]
+
+
+def _once_each(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse a name that is listed twice; the order is always the same."""
+    if len(set(values)) != len(values):
+        raise ValueError("a name is listed twice; remove one")
+    known = (*SIGNALS, *get_args(Evidence))
+    return tuple(sorted(values, key=known.index))
 
 
 class NetworkConfig(Strict):
@@ -16,6 +29,9 @@ class NetworkConfig(Strict):
     """Centre crop of the stored window; all of it when left out."""
     signal_transform: Literal["raw", "log1p"] = "raw"
     """How the network sees the signals (the paper: raw). The Beta prior always keeps raw values."""
+    signals: Annotated[tuple[Signal, ...], AfterValidator(_once_each)] = SIGNALS
+    """Signals that the model has; the others are 0 to it, in training and after. Promoter activity,
+    sqrt(H3K27ac x DNase), needs both of these."""
     d_model: PositiveInt = 128
 
     @property
@@ -45,7 +61,7 @@ class PriorConfig(Strict):
     signal_betas: tuple[Positive, Positive, Positive] = (1.5, 0.2, 1.0)
     """c_i: the constant beta of H3K27ac, DNase and Hi-C."""
     signal_weights: tuple[Positive, Positive, Positive] = (2.0, 2.0, 1.0)
-    """w_i, normalised to sum 1."""
+    """w_i, normalised to sum 1 over the signals that the model has."""
 
 
 class MarginalConfig(Strict):
@@ -55,24 +71,101 @@ class MarginalConfig(Strict):
     scale: Positive = 10.0
 
 
-class Seq2ExpSoftConfig(MambaNetworkConfig):
-    """Generator -> soft Beta mask -> predictor (paper, Seq2Exp-soft)."""
+class BetaMaskConfig(MambaNetworkConfig):
+    """What the models share that learn their mask: its evidence, its bottleneck, its region."""
 
     has_mask: ClassVar[bool] = True
     """Whether the model says which bases it used: masks, and regions from them."""
 
-    kind: Literal["seq2exp_soft"] = "seq2exp_soft"
-    generator_layers: PositiveInt = 4
-    predictor_layers: PositiveInt = 4
+    evidence: Annotated[tuple[Evidence, ...], AfterValidator(_once_each), Field(min_length=1)] = (
+        "sequence",
+        "signals",
+    )
+    """What the mask is made of. Without the sequence there is no generator and no bottleneck (nothing
+    of the mask is learned); without the signals there is no prior. The predictor reads both."""
     prior: PriorConfig = PriorConfig()
     marginal: MarginalConfig = MarginalConfig()
     kl_weight: NonNegative = 0.01
     mask_region: Literal["window", "promoter"] = "window"
     """promoter: the mask is 0 outside the central promoter, a control without distal bases."""
 
+    @model_validator(mode="after")
+    def _evidence_is_there(self) -> BetaMaskConfig:
+        if "signals" in self.evidence and not self.signals:
+            raise ValueError("signals: [] leaves no evidence of signals; set evidence: [sequence]")
+        return self
+
+
+class Seq2ExpSoftConfig(BetaMaskConfig):
+    """Generator -> soft Beta mask -> predictor (paper, Seq2Exp-soft)."""
+
+    kind: Literal["seq2exp_soft"] = "seq2exp_soft"
+    generator_layers: PositiveInt = 4
+    predictor_layers: PositiveInt = 4
+
     @property
     def width_times_layers(self) -> int:
-        return self.d_model * (self.generator_layers + self.predictor_layers)
+        generator = self.generator_layers if "sequence" in self.evidence else 0
+        return self.d_model * (generator + self.predictor_layers)
+
+
+class HardPriorConfig(PriorConfig):
+    """The same with the paper's values for Seq2Exp-hard."""
+
+    scale: Positive = 1.0
+    beta_min: NonNegative = 0.0
+
+
+class HardMarginalConfig(MarginalConfig):
+    """The same with the paper's values for Seq2Exp-hard: Beta(0.1, 0.1222)."""
+
+    mean: Annotated[float, Field(gt=0, lt=1)] = 0.45
+    scale: Positive = 0.1
+
+
+class Seq2ExpHardConfig(BetaMaskConfig):
+    """One backbone proposes a mask of zeros and ones, then reads what is left (Seq2Exp-hard)."""
+
+    kind: Literal["seq2exp_hard"] = "seq2exp_hard"
+    layers: PositiveInt = 4
+    """Of the backbone that generator and predictor share."""
+    padding: Literal["none", "longest"] = "none"
+    """longest: what is left of a window is read with zeros up to the longest of its batch behind it,
+    as in the released code; a prediction then depends a little on the windows beside it."""
+    prior: HardPriorConfig = HardPriorConfig()
+    marginal: HardMarginalConfig = HardMarginalConfig()
+
+    @property
+    def width_times_layers(self) -> int:
+        """At most: the predictor reads the bases that are left, the window's at worst."""
+        passes = 2 if "sequence" in self.evidence else 1
+        return self.d_model * self.layers * passes
+
+
+class Seq2ExpRetrainConfig(MambaNetworkConfig):
+    """A fresh predictor on a fixed mask: the top bases of a trained soft model (paper, table 2)."""
+
+    has_mask: ClassVar[bool] = True
+    kind: Literal["seq2exp_retrain"] = "seq2exp_retrain"
+    mask_from: Name
+    """A model of the config, of kind seq2exp_soft: trained before, with the same fold and seed."""
+    source: Seq2ExpSoftConfig | None = None
+    """Its settings. They come from the trained model, and are kept in checkpoints."""
+    fraction: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Share of the window's bases that the mask keeps, the promoter among them."""
+    placement: Literal["learned", "shifted"] = "learned"
+    """shifted: the same mask but for its place, moved along the window by a length that is drawn once
+    for each gene; a control of equal size and pieces."""
+    predictor_layers: PositiveInt = 4
+
+    @property
+    def width_times_layers(self) -> int:
+        """With the source's generator, taken to be as large as the predictor while not known."""
+        generator = self.predictor_layers * self.d_model
+        if self.source is not None:
+            generator = self.source.width_times_layers
+            generator -= self.source.predictor_layers * self.source.d_model
+        return self.d_model * self.predictor_layers + generator
 
 
 class CaduceusConfig(MambaNetworkConfig):
@@ -233,6 +326,8 @@ class SignalLinearConfig(Strict):
 
 ModelConfig = Annotated[
     Seq2ExpSoftConfig
+    | Seq2ExpHardConfig
+    | Seq2ExpRetrainConfig
     | CaduceusConfig
     | CaduceusSignalsConfig
     | MambaConfig

@@ -144,7 +144,7 @@ class ExpressionTask(L.LightningModule):
     def configure_optimizers(self) -> Any:
         recipe = self.training_config
         optimizer = AdamW(
-            self.model.parameters(),
+            [weight for weight in self.model.parameters() if weight.requires_grad],
             lr=recipe.learning_rate,
             betas=recipe.betas,
             weight_decay=recipe.weight_decay,

@@ -9,13 +9,17 @@ from seq2exp.models.hyena import Hyena
 from seq2exp.models.interface import ExpressionModel, InputShape, Loss, Output
 from seq2exp.models.mamba import Mamba
 from seq2exp.models.prism import Prism
-from seq2exp.models.seq2exp import Seq2ExpSoft
+from seq2exp.models.seq2exp_hard import Seq2ExpHard
+from seq2exp.models.seq2exp_retrain import Seq2ExpRetrain
+from seq2exp.models.seq2exp_soft import Seq2ExpSoft
 from seq2exp.models.signal_linear import SignalLinear
 
 __all__ = ["MODELS", "ExpressionModel", "InputShape", "Loss", "Output", "build_model"]
 
 MODELS = {
     "seq2exp_soft": Seq2ExpSoft,
+    "seq2exp_hard": Seq2ExpHard,
+    "seq2exp_retrain": Seq2ExpRetrain,
     "caduceus": Caduceus,
     "caduceus_signals": Caduceus,
     "mamba": Mamba,

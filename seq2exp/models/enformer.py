@@ -28,6 +28,7 @@ from seq2exp.models.interface import (
     ExpressionModel,
     InputShape,
     Output,
+    keep_signals,
     network_features,
     zero_biases,
 )
@@ -73,6 +74,7 @@ class Enformer(ExpressionModel):
         zero_biases(self.head)
 
     def forward(self, batch: Batch) -> Output:
+        batch = keep_signals(batch, self.config.signals)
         sequence = batch.sequence[:, self.crop]  # (B, L', 4)
         with dropout_of(batch.seeds, sequence.device):
             embeddings = self.trunk(sequence)  # (B, T, 2 d)

@@ -30,6 +30,7 @@ from seq2exp.models.interface import (
     ExpressionModel,
     InputShape,
     Output,
+    keep_signals,
     network_features,
     zero_biases,
 )
@@ -185,6 +186,7 @@ class Hyena(ExpressionModel):
         zero_biases(self)
 
     def forward(self, batch: Batch) -> Output:
+        batch = keep_signals(batch, self.config.signals)
         seen = batch.sequence[:, : self.promoter.stop]  # (B, (L + P) / 2, 4)
         hidden = self.embedding(seen)  # (B, (L + P) / 2, d)
         hidden = hidden if hidden.dtype == torch.float64 else hidden.float()

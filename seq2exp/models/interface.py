@@ -5,12 +5,14 @@ Axes: B batch, L window length (bp), P promoter length (bp), S signals, F gene f
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from seq2exp.model_config import SIGNALS, Signal
 from seq2exp.packing import Batch
 
 
@@ -48,6 +50,22 @@ class InputShape(NamedTuple):
     window_length: int
     promoter_length: int
     n_gene_features: int
+
+
+def keep_signals(batch: Batch, kept: Sequence[Signal]) -> Batch:
+    """Set the signals that a model does not have to 0, and promoter activity with them.
+
+    Promoter activity, the last gene feature, is made of H3K27ac and DNase; without one of them it is
+    0 as well.
+    """
+    if set(kept) == set(SIGNALS):
+        return batch
+    left_out = [name not in kept for name in SIGNALS]
+    signals = batch.signals.masked_fill(torch.tensor(left_out, device=batch.signals.device), 0.0)
+    features = batch.gene_features
+    if left_out[0] or left_out[1]:
+        features = torch.cat([features[:, :-1], torch.zeros_like(features[:, -1:])], dim=-1)
+    return batch._replace(signals=signals, gene_features=features)
 
 
 def network_signals(signals: Tensor, transform: str) -> Tensor:
@@ -113,6 +131,21 @@ class ExpressionModel(nn.Module):
 
     config: Any
     """Settings of the model's kind (:mod:`seq2exp.model_config`)."""
+
+    hard_mask: ClassVar[bool] = False
+    """Whether its mask, in evaluation, is of zeros and ones: the ones are its regions as they are."""
+    evidence_tracks: tuple[str, ...] = ()
+    """What :meth:`evidence` gives, by the names of the mask store."""
+
+    def evidence(self, batch: Batch, output: Output) -> dict[str, Tensor]:
+        """Tell what sequence and signals each say of the mask; (B, L) each.
+
+        Parameters
+        ----------
+        batch, output
+            What the model was given, and what it gave.
+        """
+        return {}
 
     def forward(self, batch: Batch) -> Output:
         raise NotImplementedError

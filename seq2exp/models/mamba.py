@@ -19,6 +19,7 @@ from seq2exp.models.interface import (
     ExpressionModel,
     InputShape,
     Output,
+    keep_signals,
     network_features,
     zero_biases,
 )
@@ -45,6 +46,7 @@ class Mamba(ExpressionModel):
         zero_biases(self)
 
     def forward(self, batch: Batch) -> Output:
+        batch = keep_signals(batch, self.config.signals)
         seen = batch.sequence[:, : self.promoter.stop]  # (B, (L + P) / 2, 4)
         features = network_features(batch.gene_features, self.config.signal_transform)
         promoter = self.backbone(self.embedding(seen), centre=self.promoter)  # (B, P, d)

@@ -31,6 +31,7 @@ from seq2exp.models.interface import (
     InputShape,
     Loss,
     Output,
+    keep_signals,
     network_features,
     network_signals,
     zero_biases,
@@ -84,6 +85,7 @@ class Prism(ExpressionModel):
         zero_biases(self)
 
     def forward(self, batch: Batch) -> Output:
+        batch = keep_signals(batch, self.config.signals)
         signals = network_signals(batch.signals, self.config.signal_transform)
         features = network_features(batch.gene_features, self.config.signal_transform)
         X = self.sequence_embedding(batch.sequence)  # (B, L, d)
