@@ -33,6 +33,7 @@ class InputShape(NamedTuple):
 
     window_length: int
     promoter_length: int
+    """At most the window's length: a window shorter than the promoter is promoter alone."""
     n_gene_features: int
 
 
