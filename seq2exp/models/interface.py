@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from seq2exp.bottleneck import BetaParameters, promoter_slice
 from seq2exp.packing import Batch
 
 
@@ -28,6 +29,15 @@ class Output(NamedTuple):
     """Scalar, KL of the mask from its marginal."""
 
 
+class Mask(NamedTuple):
+    """Which bases the predictor sees."""
+
+    values: Tensor
+    """(B, L) in [0, 1]: 1 on the promoter, 0 on the blacklist elsewhere."""
+    parameters: BetaParameters | None = None
+    """Of the density that the values are drawn from, before bases are fixed; None without one."""
+
+
 class InputShape(NamedTuple):
     """Sizes that the data decides."""
 
@@ -35,6 +45,11 @@ class InputShape(NamedTuple):
     promoter_length: int
     """At most the window's length: a window shorter than the promoter is promoter alone."""
     n_gene_features: int
+
+
+def promoter_of(batch: Batch, shape: InputShape) -> slice:
+    """The central promoter of a batch's windows, which may be shorter than those trained on."""
+    return promoter_slice(batch.sequence.shape[1], shape.promoter_length)
 
 
 def network_signals(signals: Tensor, transform: str) -> Tensor:
@@ -98,5 +113,24 @@ def zero_biases(model: nn.Module) -> None:
 class ExpressionModel(nn.Module):
     """Base of every model: a forward pass from a Batch to an Output."""
 
+    reads_signals = False
+    """Whether the prediction depends on the signals of the window."""
+
     def forward(self, batch: Batch) -> Output:
+        raise NotImplementedError
+
+    def reads_length(self, length: int) -> bool:
+        """Whether it can also read its windows cropped to ``length`` bp about the TSS."""
+        return False
+
+
+class MaskedModel(ExpressionModel):
+    """A model whose predictor sees the bases that a mask shows; forward is one after the other."""
+
+    def mask_of(self, batch: Batch) -> Mask:
+        """Say which bases to see: drawn in training, the model's choice in evaluation."""
+        raise NotImplementedError
+
+    def predict_from(self, batch: Batch, mask: Tensor) -> Tensor:
+        """Predict (B,) from what any mask (B, L) shows."""
         raise NotImplementedError

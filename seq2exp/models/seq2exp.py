@@ -13,7 +13,6 @@ from seq2exp.bottleneck import (
     apply_fixed_bases,
     bottleneck_kl,
     draw_mask,
-    promoter_slice,
     sequence_evidence,
     signal_prior,
 )
@@ -21,26 +20,28 @@ from seq2exp.caduceus import Backbone
 from seq2exp.model_config import Seq2ExpSoftConfig
 from seq2exp.models.interface import (
     ExpressionHead,
-    ExpressionModel,
     InputShape,
+    Mask,
+    MaskedModel,
     Output,
     network_features,
     network_signals,
+    promoter_of,
     zero_biases,
 )
 from seq2exp.packing import Batch
 
 
-class Seq2ExpSoft(ExpressionModel):
+class Seq2ExpSoft(MaskedModel):
     """The generator reads the sequence and proposes a mask; the predictor sees masked bases."""
 
+    reads_signals = True
     signal_betas: Tensor
     signal_weights: Tensor
 
     def __init__(self, config: Seq2ExpSoftConfig, shape: InputShape) -> None:
         super().__init__()
         self.config, self.shape = config, shape
-        self.promoter = promoter_slice(shape.window_length, shape.promoter_length)
         size = (config.d_state, config.d_conv, config.expand)
         self.sequence_embedding = nn.Linear(4, config.d_model)
         self.signal_embedding = nn.Linear(3, config.d_model)
@@ -54,32 +55,43 @@ class Seq2ExpSoft(ExpressionModel):
         self.register_buffer("signal_weights", weights / weights.sum())
 
     def forward(self, batch: Batch) -> Output:
-        x_sequence = self.sequence_embedding(batch.sequence)  # (B, L, d)
-        x_signals = self.signal_embedding(
-            network_signals(batch.signals, self.config.signal_transform)
-        )  # (B, L, d)
-
-        parameters = self.mask_parameters(x_sequence, batch.signals)  # (B, L) each
-        mask = self.make_mask(parameters, batch)  # (B, L)
-
-        x = (x_sequence + x_signals) * mask.unsqueeze(-1)  # (B, L, d)
-        features = network_features(batch.gene_features, self.config.signal_transform)
-        promoter = self.predictor(x, centre=self.promoter)  # (B, promoter_length, d)
-        prediction = self.head(promoter, features)  # (B,)
-
+        mask, parameters = self.mask_of(batch)
+        assert parameters is not None
         kl = bottleneck_kl(
             parameters,
             marginal_mean=self.config.marginal.mean,
             scale=self.config.marginal.scale,
         )
-        return Output(prediction, mask, *parameters, kl)
+        return Output(self.predict_from(batch, mask), mask, *parameters, kl)
 
-    def mask_parameters(self, x_sequence: Tensor, signals: Tensor) -> BetaParameters:
-        """Evidence of the sequence (generator) plus evidence of the signals (prior)."""
-        logits = self.mask_head(self.generator(x_sequence))  # (B, L, 2)
+    def reads_length(self, length: int) -> bool:
+        return True
+
+    def mask_of(self, batch: Batch) -> Mask:
+        """Generate the mask: a sample in training, the mean in evaluation; bases are fixed after."""
+        logits = self.mask_head(
+            self.generator(self.sequence_embedding(batch.sequence))
+        )  # (B, L, 2)
         sequence = sequence_evidence(logits, self.config.prior.beta_min)
-        prior = self.prior(signals)
-        return BetaParameters(sequence.alpha + prior.alpha, sequence.beta + prior.beta)
+        prior = self.prior(batch.signals)
+        parameters = BetaParameters(sequence.alpha + prior.alpha, sequence.beta + prior.beta)
+        mask = draw_mask(parameters, sample=self.training, seeds=batch.seeds)  # (B, L)
+        if self.config.mask_region == "promoter":
+            mask = torch.zeros_like(mask)
+        return Mask(
+            apply_fixed_bases(mask, batch.blacklist, promoter_of(batch, self.shape)), parameters
+        )
+
+    def predict_from(self, batch: Batch, mask: Tensor) -> Tensor:
+        """Predict (B,) from the bases that the mask (B, L) shows."""
+        signals = network_signals(batch.signals, self.config.signal_transform)
+        x = self.sequence_embedding(batch.sequence) + self.signal_embedding(signals)  # (B, L, d)
+        x = x * mask.unsqueeze(-1)
+        features = network_features(batch.gene_features, self.config.signal_transform)
+        promoter = self.predictor(
+            x, centre=promoter_of(batch, self.shape)
+        )  # (B, promoter_length, d)
+        return self.head(promoter, features)
 
     def prior(self, signals: Tensor) -> BetaParameters:
         """What the raw signals (B, L, S) alone say about the mask."""
@@ -90,10 +102,3 @@ class Seq2ExpSoft(ExpressionModel):
             scale=self.config.prior.scale,
             beta_min=self.config.prior.beta_min,
         )
-
-    def make_mask(self, parameters: BetaParameters, batch: Batch) -> Tensor:
-        """Draw the mask and fix the bases that are known; (B, L)."""
-        mask = draw_mask(parameters, sample=self.training, seeds=batch.seeds)
-        if self.config.mask_region == "promoter":
-            mask = torch.zeros_like(mask)
-        return apply_fixed_bases(mask, batch.blacklist, self.promoter)

@@ -212,7 +212,9 @@ def test_a_model_may_see_less_than_the_promoter():
     raw = changed("models.seq2exp_soft", {"window_length": 500})
     assert parse_config(raw).models["seq2exp_soft"].window_length == 500
     raw["training"] = {"augment": {"jitter": 250}}
-    message = r"jitter 250 moves the TSS out of the window of models\.seq2exp_soft \(500 bp\); keep it"
+    message = (
+        r"jitter 250 moves the TSS out of the window of models\.seq2exp_soft \(500 bp\); keep it"
+    )
     with pytest.raises(UserError, match=message):
         parse_config(raw)
     raw["training"] = {"augment": {"jitter": 249}}
