@@ -220,6 +220,12 @@ class Config(Strict):
                 )
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds: a seed is listed twice")
+        for name, view in self.evaluation.views.items():
+            if view.window_length and view.window_length > self.window.length:
+                raise ValueError(
+                    f"evaluation.views.{name}.window_length {view.window_length} is longer than the "
+                    f"stored window ({self.window.length}); shorten it"
+                )
         return self
 
     @model_validator(mode="after")

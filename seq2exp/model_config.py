@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field, model_validator
 
 from seq2exp.config_types import NonNegative, Positive, PositiveInt, Strict
+
+Signal = Literal["h3k27ac", "dnase", "hic"]
+SIGNALS: tuple[Signal, ...] = get_args(Signal)
+"""In the order of `Batch.signals`."""
 
 
 class NetworkConfig(Strict):

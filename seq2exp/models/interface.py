@@ -5,12 +5,14 @@ Axes: B batch, L window length (bp), P promoter length (bp), S signals, F gene f
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from seq2exp.bottleneck import BetaParameters, promoter_slice
+from seq2exp.model_config import SIGNALS, Signal
 from seq2exp.packing import Batch
 
 
@@ -29,13 +31,13 @@ class Output(NamedTuple):
     """Scalar, KL of the mask from its marginal."""
 
 
-class Mask(NamedTuple):
-    """Which bases the predictor sees."""
+class MaskDraw(NamedTuple):
+    """Which bases the predictor sees, and the density that this comes from."""
 
-    values: Tensor
+    mask: Tensor
     """(B, L) in [0, 1]: 1 on the promoter, 0 on the blacklist elsewhere."""
     parameters: BetaParameters | None = None
-    """Of the density that the values are drawn from, before bases are fixed; None without one."""
+    """Before bases are fixed; None for a mask that has no density."""
 
 
 class InputShape(NamedTuple):
@@ -47,9 +49,20 @@ class InputShape(NamedTuple):
     n_gene_features: int
 
 
-def promoter_of(batch: Batch, shape: InputShape) -> slice:
-    """The central promoter of a batch's windows, which may be shorter than those trained on."""
-    return promoter_slice(batch.sequence.shape[1], shape.promoter_length)
+def keep_signals(batch: Batch, kept: Sequence[Signal]) -> Batch:
+    """Set the signals that a model does not have to 0, and promoter activity with them.
+
+    Promoter activity, the last gene feature, is made of H3K27ac and DNase; without one of them it is
+    0 as well.
+    """
+    if set(kept) == set(SIGNALS):
+        return batch
+    left_out = [name not in kept for name in SIGNALS]
+    signals = batch.signals.masked_fill(torch.tensor(left_out, device=batch.signals.device), 0.0)
+    features = batch.gene_features
+    if left_out[0] or left_out[1]:
+        features = torch.cat([features[:, :-1], torch.zeros_like(features[:, -1:])], dim=-1)
+    return batch._replace(signals=signals, gene_features=features)
 
 
 def network_signals(signals: Tensor, transform: str) -> Tensor:
@@ -110,6 +123,11 @@ def zero_biases(model: nn.Module) -> None:
             nn.init.zeros_(layer.bias)
 
 
+def promoter_of(batch: Batch, shape: InputShape) -> slice:
+    """The central promoter of a batch's windows, which may be shorter than those trained on."""
+    return promoter_slice(batch.sequence.shape[1], shape.promoter_length)
+
+
 class ExpressionModel(nn.Module):
     """Base of every model: a forward pass from a Batch to an Output."""
 
@@ -127,7 +145,10 @@ class ExpressionModel(nn.Module):
 class MaskedModel(ExpressionModel):
     """A model whose predictor sees the bases that a mask shows; forward is one after the other."""
 
-    def mask_of(self, batch: Batch) -> Mask:
+    ranks_bases = False
+    """Whether the mask has a density, whose mean ranks all bases of the window."""
+
+    def mask_of(self, batch: Batch) -> MaskDraw:
         """Say which bases to see: drawn in training, the model's choice in evaluation."""
         raise NotImplementedError
 

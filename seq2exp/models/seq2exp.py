@@ -21,7 +21,7 @@ from seq2exp.model_config import Seq2ExpSoftConfig
 from seq2exp.models.interface import (
     ExpressionHead,
     InputShape,
-    Mask,
+    MaskDraw,
     MaskedModel,
     Output,
     network_features,
@@ -42,6 +42,7 @@ class Seq2ExpSoft(MaskedModel):
     def __init__(self, config: Seq2ExpSoftConfig, shape: InputShape) -> None:
         super().__init__()
         self.config, self.shape = config, shape
+        self.ranks_bases = config.mask_region == "window"
         size = (config.d_state, config.d_conv, config.expand)
         self.sequence_embedding = nn.Linear(4, config.d_model)
         self.signal_embedding = nn.Linear(3, config.d_model)
@@ -67,20 +68,18 @@ class Seq2ExpSoft(MaskedModel):
     def reads_length(self, length: int) -> bool:
         return True
 
-    def mask_of(self, batch: Batch) -> Mask:
+    def mask_of(self, batch: Batch) -> MaskDraw:
         """Generate the mask: a sample in training, the mean in evaluation; bases are fixed after."""
-        logits = self.mask_head(
-            self.generator(self.sequence_embedding(batch.sequence))
-        )  # (B, L, 2)
+        x = self.sequence_embedding(batch.sequence)  # (B, L, d)
+        logits = self.mask_head(self.generator(x))  # (B, L, 2)
         sequence = sequence_evidence(logits, self.config.prior.beta_min)
         prior = self.prior(batch.signals)
         parameters = BetaParameters(sequence.alpha + prior.alpha, sequence.beta + prior.beta)
         mask = draw_mask(parameters, sample=self.training, seeds=batch.seeds)  # (B, L)
         if self.config.mask_region == "promoter":
             mask = torch.zeros_like(mask)
-        return Mask(
-            apply_fixed_bases(mask, batch.blacklist, promoter_of(batch, self.shape)), parameters
-        )
+        mask = apply_fixed_bases(mask, batch.blacklist, promoter_of(batch, self.shape))
+        return MaskDraw(mask, parameters)
 
     def predict_from(self, batch: Batch, mask: Tensor) -> Tensor:
         """Predict (B,) from the bases that the mask (B, L) shows."""
