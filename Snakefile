@@ -77,6 +77,7 @@ include: "rules/train.smk"
 include: "rules/predict.smk"
 include: "rules/regions.smk"
 include: "rules/evaluate.smk"
+include: "rules/views.smk"
 include: "rules/figures.smk"
 
 
@@ -86,6 +87,7 @@ rule all:
         rules.check_all.output,
         f"{RESULTS}/summary.json",
         f"{RESULTS}/summary.tsv",
+        SUMMARY_OF_VIEWS,
         [files_of(run) for run in RUNS],
 
 

@@ -212,10 +212,9 @@ class Config(Strict):
                 )
         for name, model in self.models.items():
             length = self._length(model)
-            if not self.window.promoter_length <= length <= self.window.length:
+            if length > self.window.length or length % 2:
                 raise ValueError(
-                    f"models.{name}.window_length {length} must lie between "
-                    f"window.promoter_length {self.window.promoter_length} and window.length "
+                    f"models.{name}.window_length {length} must be even and at most window.length "
                     f"{self.window.length}"
                 )
             reach = 2 * max(getattr(model, "spans", [0]))
@@ -226,6 +225,12 @@ class Config(Strict):
                 )
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds: a seed is listed twice")
+        for name, view in self.evaluation.views.items():
+            if view.window_length and view.window_length > self.window.length:
+                raise ValueError(
+                    f"evaluation.views.{name}.window_length {view.window_length} is longer than the "
+                    f"stored window ({self.window.length}); shorten it"
+                )
         return self
 
     @model_validator(mode="after")
@@ -250,7 +255,14 @@ class Config(Strict):
         for name, model in self.models.items():
             length = model.window_length or stored
             needed = length + 2 * jitter
-            if isinstance(model, NetworkConfig) and needed > stored:
+            if not isinstance(model, NetworkConfig):
+                continue
+            if jitter and 2 * jitter >= length:
+                raise ValueError(
+                    f"training.augment.jitter {jitter} moves the TSS out of the window of "
+                    f"models.{name} ({length} bp); keep it below {length // 2}"
+                )
+            if needed > stored:
                 raise ValueError(
                     f"training.augment.jitter {jitter}: models.{name}.window_length {length} + 2 x "
                     f"{jitter} is more than the stored window.length {stored}; set window.length "

@@ -90,11 +90,9 @@ class TrainingJob(NamedTuple):
 
     def input_shape(self, store: WindowStore) -> InputShape:
         """Sizes of what the model reads."""
-        return InputShape(
-            self.model.window_length or store.window_length,
-            store.promoter_length,
-            len(store.feature_names),
-        )
+        length = self.model.window_length or store.window_length
+        promoter_length = min(store.promoter_length, length)
+        return InputShape(length, promoter_length, len(store.feature_names))
 
     def new_network(self, store: WindowStore) -> ExpressionModel:
         """Build the untrained model; its weights are drawn from torch's global generator."""

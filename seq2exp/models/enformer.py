@@ -68,18 +68,22 @@ class Enformer(ExpressionModel):
     def __init__(self, config: EnformerConfig, shape: InputShape) -> None:
         super().__init__()
         self.config = config
-        self.crop = centre_crop(shape.window_length, config)
         self.trunk = new_trunk(config)
         self.head = ExpressionHead(2 * config.d_model, shape)
         zero_biases(self.head)
 
     def forward(self, batch: Batch) -> Output:
         batch = keep_signals(batch, self.config.signals)
-        sequence = batch.sequence[:, self.crop]  # (B, L', 4)
+        sequence = batch.sequence[
+            :, centre_crop(batch.sequence.shape[1], self.config)
+        ]  # (B, L', 4)
         with dropout_of(batch.seeds, sequence.device):
             embeddings = self.trunk(sequence)  # (B, T, 2 d)
         features = network_features(batch.gene_features, self.config.signal_transform)
         return Output(self.head(embeddings, features))
+
+    def reads_length(self, length: int) -> bool:
+        return length >= self.config.least_length
 
 
 def centre_crop(window_length: int, config: EnformerConfig) -> slice:

@@ -23,7 +23,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from seq2exp.bottleneck import promoter_slice
 from seq2exp.model_config import HyenaConfig
 from seq2exp.models.interface import (
     ExpressionHead,
@@ -32,6 +31,7 @@ from seq2exp.models.interface import (
     Output,
     keep_signals,
     network_features,
+    promoter_of,
     zero_biases,
 )
 from seq2exp.packing import Batch
@@ -176,7 +176,7 @@ class Hyena(ExpressionModel):
     def __init__(self, config: HyenaConfig, shape: InputShape) -> None:
         super().__init__()
         self.config = config
-        self.promoter = promoter_slice(shape.window_length, shape.promoter_length)
+        self.shape = shape
         self.embedding = nn.Linear(4, config.d_model)
         self.blocks = nn.ModuleList(
             Block(config, shape.window_length) for _ in range(config.layers)
@@ -187,11 +187,15 @@ class Hyena(ExpressionModel):
 
     def forward(self, batch: Batch) -> Output:
         batch = keep_signals(batch, self.config.signals)
-        seen = batch.sequence[:, : self.promoter.stop]  # (B, (L + P) / 2, 4)
+        promoter = promoter_of(batch, self.shape)
+        seen = batch.sequence[:, : promoter.stop]  # (B, (L + P) / 2, 4)
         hidden = self.embedding(seen)  # (B, (L + P) / 2, d)
         hidden = hidden if hidden.dtype == torch.float64 else hidden.float()
         for block in self.blocks:
             # Only a block's input is kept for its backward pass: 200 kb fit a GPU.
             hidden = checkpoint(block, hidden, use_reentrant=False, preserve_rng_state=False)
         features = network_features(batch.gene_features, self.config.signal_transform)
-        return Output(self.head(self.norm(hidden[:, self.promoter]), features))
+        return Output(self.head(self.norm(hidden[:, promoter]), features))
+
+    def reads_length(self, length: int) -> bool:
+        return length >= self.config.least_length

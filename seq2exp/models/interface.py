@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from seq2exp.bottleneck import promoter_slice
 from seq2exp.model_config import SIGNALS, Signal
 from seq2exp.packing import Batch
 
@@ -49,6 +50,7 @@ class InputShape(NamedTuple):
 
     window_length: int
     promoter_length: int
+    """At most the window's length: a window shorter than the promoter is promoter alone."""
     n_gene_features: int
 
 
@@ -126,6 +128,11 @@ def zero_biases(model: nn.Module) -> None:
             nn.init.zeros_(layer.bias)
 
 
+def promoter_of(batch: Batch, shape: InputShape) -> slice:
+    """The central promoter of a batch's windows, which may be shorter than those trained on."""
+    return promoter_slice(batch.sequence.shape[1], shape.promoter_length)
+
+
 class ExpressionModel(nn.Module):
     """Base of every model: a forward pass from a Batch to an Output, and what training minimises."""
 
@@ -147,6 +154,9 @@ class ExpressionModel(nn.Module):
         """
         return {}
 
+    reads_signals = False
+    """Whether the prediction depends on the signals of the window."""
+
     def forward(self, batch: Batch) -> Output:
         raise NotImplementedError
 
@@ -166,3 +176,7 @@ class ExpressionModel(nn.Module):
         if output.kl is None:
             return Loss(prediction, prediction, prediction.new_zeros(()))
         return Loss(prediction + self.config.kl_weight * output.kl, prediction, output.kl)
+
+    def reads_length(self, length: int) -> bool:
+        """Whether it can also read its windows cropped to ``length`` bp about the TSS."""
+        return False

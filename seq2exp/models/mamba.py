@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from torch import nn
 
-from seq2exp.bottleneck import promoter_slice
 from seq2exp.caduceus import Backbone
 from seq2exp.model_config import MambaConfig
 from seq2exp.models.interface import (
@@ -21,6 +20,7 @@ from seq2exp.models.interface import (
     Output,
     keep_signals,
     network_features,
+    promoter_of,
     zero_biases,
 )
 from seq2exp.packing import Batch
@@ -31,8 +31,7 @@ class Mamba(ExpressionModel):
 
     def __init__(self, config: MambaConfig, shape: InputShape) -> None:
         super().__init__()
-        self.config = config
-        self.promoter = promoter_slice(shape.window_length, shape.promoter_length)
+        self.config, self.shape = config, shape
         self.embedding = nn.Linear(4, config.d_model)
         self.backbone = Backbone(
             config.d_model,
@@ -47,7 +46,11 @@ class Mamba(ExpressionModel):
 
     def forward(self, batch: Batch) -> Output:
         batch = keep_signals(batch, self.config.signals)
-        seen = batch.sequence[:, : self.promoter.stop]  # (B, (L + P) / 2, 4)
+        centre = promoter_of(batch, self.shape)
+        seen = batch.sequence[:, : centre.stop]  # (B, (L + P) / 2, 4)
         features = network_features(batch.gene_features, self.config.signal_transform)
-        promoter = self.backbone(self.embedding(seen), centre=self.promoter)  # (B, P, d)
+        promoter = self.backbone(self.embedding(seen), centre=centre)  # (B, P, d)
         return Output(self.head(promoter, features))
+
+    def reads_length(self, length: int) -> bool:
+        return length >= self.config.least_length

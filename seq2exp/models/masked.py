@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from seq2exp.bottleneck import promoter_slice
 from seq2exp.caduceus import Backbone
 from seq2exp.model_config import MambaNetworkConfig
 from seq2exp.models.interface import (
@@ -20,6 +19,7 @@ from seq2exp.models.interface import (
     keep_signals,
     network_features,
     network_signals,
+    promoter_of,
 )
 from seq2exp.packing import Batch
 
@@ -40,29 +40,41 @@ class Proposal(NamedTuple):
 class MaskedModel(ExpressionModel):
     """Models differ in the mask that they :meth:`propose`, and in how they read through it."""
 
+    ranks_bases = False
+    """Whether the mask has a density, whose mean ranks all bases of the window."""
     predictor: nn.Module
     head: ExpressionHead
 
     def __init__(self, config: MambaNetworkConfig, shape: InputShape) -> None:
         super().__init__()
+        self.shape = shape
         self.signals, self.signal_transform = config.signals, config.signal_transform
-        self.promoter = promoter_slice(shape.window_length, shape.promoter_length)
+        self.reads_signals = bool(config.signals)
         self.sequence_embedding = nn.Linear(4, config.d_model)
         self.signal_embedding = nn.Linear(3, config.d_model)
 
     def forward(self, batch: Batch) -> Output:
-        seen = keep_signals(batch, self.signals)
-        x_sequence = self.sequence_embedding(seen.sequence)  # (B, L, d)
-        x_signals = self.signal_embedding(
-            network_signals(seen.signals, self.signal_transform)
-        )  # (B, L, d)
-        x = self.embed(x_sequence, x_signals)  # (B, L, d)
-
+        x_sequence, x = self.embedded(batch)
         proposal = self.propose(batch, x_sequence, x)
-        promoter = self.read_masked(x, proposal.mask)  # (B, P, d)
+        return Output(self.read(batch, x, proposal.mask), *proposal)
 
-        features = network_features(seen.gene_features, self.signal_transform)
-        return Output(self.head(promoter, features), *proposal)
+    def mask_of(self, batch: Batch) -> Proposal:
+        """Say which bases to see: drawn in training, the model's choice in evaluation."""
+        return self.propose(batch, *self.embedded(batch))
+
+    def predict_from(self, batch: Batch, mask: Tensor) -> Tensor:
+        """Predict (B,) from what any mask (B, L) shows."""
+        return self.read(batch, self.embedded(batch)[1], mask)
+
+    def reads_length(self, length: int) -> bool:
+        return True
+
+    def embedded(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Embed the sequence, and all that the predictor reads; (B, L, d) each."""
+        signals = keep_signals(batch, self.signals).signals
+        x_sequence = self.sequence_embedding(batch.sequence)
+        x_signals = self.signal_embedding(network_signals(signals, self.signal_transform))
+        return x_sequence, self.embed(x_sequence, x_signals)
 
     def embed(self, x_sequence: Tensor, x_signals: Tensor) -> Tensor:
         """Put the embeddings (B, L, d) of sequence and signals together: the predictor's input."""
@@ -80,10 +92,16 @@ class MaskedModel(ExpressionModel):
         """
         raise NotImplementedError
 
-    def read_masked(self, x: Tensor, mask: Tensor) -> Tensor:
+    def read(self, batch: Batch, x: Tensor, mask: Tensor) -> Tensor:
+        """Predict (B,) from the input x (B, L, d) as the mask (B, L) shows it."""
+        hidden = self.read_masked(x, mask, promoter_of(batch, self.shape))  # (B, P, d)
+        features = keep_signals(batch, self.signals).gene_features
+        return self.head(hidden, network_features(features, self.signal_transform))
+
+    def read_masked(self, x: Tensor, mask: Tensor, promoter: slice) -> Tensor:
         """Read the window (B, L, d) through the mask (B, L): the promoter's hidden (B, P, d)."""
-        promoter: Tensor = self.predictor(x * mask.unsqueeze(-1), centre=self.promoter)
-        return promoter
+        hidden: Tensor = self.predictor(x * mask.unsqueeze(-1), centre=promoter)
+        return hidden
 
 
 def new_backbone(config: MambaNetworkConfig, layers: int) -> Backbone:

@@ -22,7 +22,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seq2exp.bottleneck import promoter_slice
 from seq2exp.caduceus import Backbone
 from seq2exp.model_config import PrismConfig
 from seq2exp.models.interface import (
@@ -34,6 +33,7 @@ from seq2exp.models.interface import (
     keep_signals,
     network_features,
     network_signals,
+    promoter_of,
     zero_biases,
 )
 from seq2exp.packing import Batch
@@ -73,8 +73,8 @@ class Prism(ExpressionModel):
 
     def __init__(self, config: PrismConfig, shape: InputShape) -> None:
         super().__init__()
-        self.config = config
-        self.promoter = promoter_slice(shape.window_length, shape.promoter_length)
+        self.config, self.shape = config, shape
+        self.reads_signals = bool(config.signals)
         self.sequence_embedding = nn.Linear(4, config.d_model)
         self.signal_embedding = nn.Linear(3, config.d_model)
         self.background = SignalEncoder(config)
@@ -90,19 +90,25 @@ class Prism(ExpressionModel):
         features = network_features(batch.gene_features, self.config.signal_transform)
         X = self.sequence_embedding(batch.sequence)  # (B, L, d)
         H = self.signal_embedding(signals)  # (B, L, d)
-        prediction = self.predict(X + H, features)  # (B,)
+        centre = promoter_of(batch, self.shape)
+        prediction = self.predict(X + H, features, centre)  # (B,)
         if not self.training:
             return Output(prediction)
         weights = self.background(signals)  # (B, n, d)
-        in_states = [self.predict(X + H * a.unsqueeze(1), features) for a in weights.unbind(1)]
+        in_states = [
+            self.predict(X + H * a.unsqueeze(1), features, centre) for a in weights.unbind(1)
+        ]
         adjusted = torch.stack(in_states).mean(dim=0)  # (B,)
         return Output(prediction, for_loss={"adjusted": adjusted, "weights": weights})
 
-    def predict(self, x: Tensor, features: Tensor) -> Tensor:
+    def predict(self, x: Tensor, features: Tensor, centre: slice) -> Tensor:
         """Map an embedded window x (B, L, d) and gene features to predictions (B,)."""
-        promoter = self.backbone(x, centre=self.promoter)  # (B, P, d)
+        promoter = self.backbone(x, centre=centre)  # (B, P, d)
         prediction: Tensor = self.head(promoter, features)
         return prediction
+
+    def reads_length(self, length: int) -> bool:
+        return length >= self.config.least_length
 
     def loss(self, output: Output, label: Tensor, *, label_scale: float = 1.0) -> Loss:
         """Absolute error; in training also that of the adjusted prediction, and the contrast."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from seq2exp.bottleneck import BetaParameters, apply_fixed_bases, bottleneck_kl
 from seq2exp.model_config import BetaMaskConfig
-from seq2exp.models.interface import InputShape, Output
+from seq2exp.models.interface import InputShape, Output, promoter_of
 from seq2exp.models.mask_generator import MaskGenerator
 from seq2exp.models.masked import MaskedModel, Proposal
 from seq2exp.packing import Batch
@@ -23,6 +23,7 @@ class Seq2Exp(MaskedModel):
     def __init__(self, config: BetaMaskConfig, shape: InputShape) -> None:
         super().__init__(config, shape)
         self.config = config
+        self.ranks_bases = config.mask_region == "window"
         names = {"sequence": "sequence_part", "signals": "prior"}
         self.evidence_tracks = tuple(names[part] for part in config.evidence)
 
@@ -39,7 +40,7 @@ class Seq2Exp(MaskedModel):
         mask = self.draw(parameters, batch)  # (B, L)
         if self.config.mask_region == "promoter":
             mask = mask.new_zeros(mask.shape)
-        mask = apply_fixed_bases(mask, batch.blacklist, self.promoter)
+        mask = apply_fixed_bases(mask, batch.blacklist, promoter_of(batch, self.shape))
         return Proposal(mask, parameters.alpha, parameters.beta, self.kl(parameters))
 
     def kl(self, parameters: BetaParameters) -> Tensor | None:

@@ -11,7 +11,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from seq2exp.bottleneck import BetaParameters, draw_mask
+from seq2exp.bottleneck import BetaParameters, draw_mask, promoter_slice
 from seq2exp.model_config import Seq2ExpHardConfig
 from seq2exp.models.interface import ExpressionHead, InputShape, zero_biases
 from seq2exp.models.mask_generator import MaskGenerator
@@ -48,7 +48,12 @@ class Seq2ExpHard(Seq2Exp):
         return self.generator.backbone
 
     def embed(self, x_sequence: Tensor, x_signals: Tensor) -> Tensor:
-        return x_sequence + x_signals + self.position_embedding
+        length = x_sequence.shape[1]
+        place = promoter_slice(self.shape.window_length, length)  # windows may be cropped
+        return x_sequence + x_signals + self.position_embedding[:, place]
+
+    def reads_length(self, length: int) -> bool:
+        return length <= self.shape.window_length
 
     def generator_input(self, x_sequence: Tensor, x: Tensor) -> Tensor:
         return x
@@ -58,15 +63,15 @@ class Seq2ExpHard(Seq2Exp):
         soft = draw_mask(parameters, sample=self.training, seeds=batch.seeds)
         return straight_through(soft) if self.training else one_where_likely(soft)
 
-    def read_masked(self, x: Tensor, mask: Tensor) -> Tensor:
-        windows = pack(x, mask, self.promoter)
+    def read_masked(self, x: Tensor, mask: Tensor, promoter: slice) -> Tensor:
+        windows = pack(x, mask, promoter)
         longest = max(len(window.x) for window in windows)
         hidden = []
         # One by one: no base is computed that is not there, and each has its promoter elsewhere.
-        for kept, promoter in windows:
+        for kept, here in windows:
             padding = longest - len(kept) if self.config.padding == "longest" else 0
             padded = nn.functional.pad(kept, (0, 0, 0, padding)).unsqueeze(0)  # (1, n + padding, d)
-            hidden.append(self.predictor(padded, centre=promoter))  # (1, P, d)
+            hidden.append(self.predictor(padded, centre=here))  # (1, P, d)
         return torch.cat(hidden)  # (B, P, d)
 
 

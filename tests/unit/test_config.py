@@ -141,7 +141,12 @@ def test_tracks_of_labels_are_named_by_replicate_and_strand():
         ("seeds", [], r"seeds"),
         ("models.foo", {}, r"models\.foo: unknown model kind 'foo'; known: seq2exp_soft"),
         ("models.seq2exp_soft", {"d_modell": 1}, r"models\.seq2exp_soft\.d_modell: unknown key"),
-        ("models.seq2exp_soft", {"window_length": 300_000}, "must lie between"),
+        (
+            "models.seq2exp_soft",
+            {"window_length": 300_000},
+            r"models\.seq2exp_soft\.window_length 300000 must be even and at most window\.length 200000",
+        ),
+        ("models.seq2exp_soft", {"window_length": 501}, "window_length 501 must be even and at"),
         ("models.linear.spans", [200_000], "reach over the window"),
         ("cell_lines.A.expression.CAGE", {"table": {"path": "t"}}, "table and column go together"),
         ("cell_lines.A.expression.CAGE", {"span": 2}, "exactly one of bigwig, replicates or table"),
@@ -201,6 +206,19 @@ def test_jitter_with_room_in_the_stored_window():
     # Least squares takes no steps, and so no views: it may use all of the window.
     del raw["models"]["seq2exp_soft"], raw["window"]
     assert parse_config(raw).training.augment.jitter == 500
+
+
+def test_a_model_may_see_less_than_the_promoter():
+    raw = changed("models.seq2exp_soft", {"window_length": 500})
+    assert parse_config(raw).models["seq2exp_soft"].window_length == 500
+    raw["training"] = {"augment": {"jitter": 250}}
+    message = (
+        r"jitter 250 moves the TSS out of the window of models\.seq2exp_soft \(500 bp\); keep it"
+    )
+    with pytest.raises(UserError, match=message):
+        parse_config(raw)
+    raw["training"] = {"augment": {"jitter": 249}}
+    assert parse_config(raw).training.augment.jitter == 249
 
 
 def test_missing_key_is_named():

@@ -76,6 +76,11 @@ def test_a_constant_mask_has_no_region(level):
     assert called(np.full(1000, level), select="fraction", threshold=0.1) == []
 
 
+def test_where_all_is_promoter_there_is_no_region():
+    for select in ("fraction", "value"):
+        assert spans([0.5, 1, 1, 0.5], select=select, excluded=slice(0, 4)) == []
+
+
 def test_fraction_is_not_lost_to_rounding():
     mask = np.arange(70) / 128
     assert spans(mask, select="fraction", threshold=0.1) == [(63, 70)]  # 0.1 * 70 = 7.0000000001

@@ -9,13 +9,11 @@ import pandas as pd
 import pytest
 import torch
 
-from seq2exp.bottleneck import promoter_slice
 from seq2exp.checkpoints import load_checkpoint
 from seq2exp.errors import UserError
 from seq2exp.masks import open_masks
 from seq2exp.model_config import CaduceusConfig, Seq2ExpRetrainConfig
 from seq2exp.models import InputShape, build_model
-from seq2exp.models.seq2exp_retrain import shift_mask, top_bases
 from seq2exp.packing import unpack
 from seq2exp.prediction import predict
 from seq2exp.runs import Run, Splits, TrainingJob, with_teacher
@@ -41,35 +39,6 @@ def retrained(training_data, undisturbed, tmp_path_factory):
 
 
 # --------------------------------------------------------------------------- the mask
-
-
-def test_top_bases_are_counted_and_of_equals_the_first():
-    scores = torch.tensor([[0.1, 0.5, 0.9, 0.5, 0.5, 0.2, 0.0, 1.0, 0.3, 0.4]])
-    assert top_bases(scores, 0.4).tolist() == [[0, 1, 1, 1, 0, 0, 0, 1, 0, 0]]
-    assert top_bases(scores, 0.04).sum() == 0
-    assert top_bases(scores, 1.0).sum() == 10
-
-
-def test_a_shifted_mask_is_the_same_elsewhere():
-    generator = torch.Generator().manual_seed(0)
-    mask = (torch.rand(3, 400, generator=generator) < 0.2).float()
-    free = torch.rand(3, 400, generator=generator) < 0.9
-    free[:, promoter_slice(400, 40)] = False
-    shifted = shift_mask(mask, free, [7, 8, 7])
-    assert torch.equal(shifted.sum(1), mask.sum(1))
-    assert torch.equal(shifted[~free], mask[~free])
-    shifts = []
-    for row in range(3):
-        before, after = mask[row][free[row]].numpy(), shifted[row][free[row]].numpy()
-        same = [s for s in range(len(before)) if np.array_equal(np.roll(before, s), after)]
-        assert len(same) == 1
-        shifts.append(same[0] / len(before))
-    assert min(shifts) > 0.24
-    assert max(shifts) < 0.76
-    assert shifts[0] == pytest.approx(shifts[2], abs=0.01)  # the same gene
-    assert abs(shifts[0] - shifts[1]) > 0.01
-    alone = shift_mask(mask[1:2], free[1:2], [8])
-    assert torch.equal(alone[0], shifted[1])
 
 
 def test_the_mask_is_the_top_share_of_the_sources(training_data, undisturbed, retrained):

@@ -17,6 +17,7 @@ from seq2exp.models import InputShape, build_model
 from seq2exp.packing import unpack
 from seq2exp.prediction import predict
 from seq2exp.runs import Run, Splits, TrainingJob
+from seq2exp.store import open_store
 from seq2exp.training_config import AugmentConfig
 from seq2exp.training_task import ExpressionTask
 from seq2exp.windows import WindowDataset
@@ -123,6 +124,15 @@ def test_work_folder_depends_on_what_decides_the_weights(training_data):
     assert len({folder(recipe) for recipe in recipes}) == 4
     assert folder(recipes[0]) == folder(RECIPE.model_copy(update={"workers": 5}))
     assert folder(recipes[0]) == folder(RECIPE.model_copy(update={"devices": 2, "accumulate": 2}))
+
+
+def test_a_window_shorter_than_the_promoter_is_promoter_alone(training_data):
+    paths = training_data / "store", training_data / "folds.tsv"
+    for length, promoter_length in ((100, 100), (200, 200), (202, 200)):
+        model = SOFT.model_copy(update={"window_length": length})
+        job = TrainingJob(*paths, Run("CAGE", 1, 2, "toy"), model, RECIPE)
+        shape = job.input_shape(open_store(paths[0]))
+        assert shape == InputShape(length, promoter_length, n_gene_features=9)
 
 
 def test_jitter_needs_room_in_the_store(training_data, tmp_path):

@@ -23,6 +23,13 @@ def test_demo(demo_folder, demo_config):
     expected |= {"build_store": 2, "train": 4, "predict": 2, "predict_without_masks": 2}
     expected |= {"export_regions": 2}
     assert expected.items() <= counts.items()
+    assert not {"views", "summarise_views"} & set(counts)
+
+
+def test_views_are_one_job_a_run(demo_folder, demo_config):
+    demo_config["evaluation"]["views"] = {"500bp": {"window_length": 500}, "hic": {"signals": []}}
+    counts = job_counts(run_snakemake("--dry-run", cwd=demo_folder, config=demo_config))
+    assert (counts["views"], counts["summarise_views"]) == (4, 1)
 
 
 def test_root_config_is_the_default_and_needs_no_network(tmp_path):
