@@ -109,6 +109,8 @@ class CellLineConfig(Strict):
     dnase: Source
     hic: HiCSource | None = None
     """Left out: distance power law (``power_law``)."""
+    peaks: Source | None = None
+    """DNase peaks (BED or narrowPeak), for models whose ``needs_peaks`` is true."""
     expression: Annotated[dict[Name, LabelConfig], Field(min_length=1)]
 
 
@@ -221,6 +223,18 @@ class Config(Strict):
                 )
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds: a seed is listed twice")
+        return self
+
+    @model_validator(mode="after")
+    def _peaks_given(self) -> Self:
+        needing = [name for name, model in self.models.items() if model.needs_peaks]
+        lacking = [name for name, cell_line in self.cell_lines.items() if cell_line.peaks is None]
+        if needing and lacking:
+            raise ValueError(
+                f"models.{needing[0]} needs DNase peaks, but cell_lines.{lacking[0]}.peaks is not "
+                "given; add it (docs/add-a-cell-line.md says how peaks are called), or drop the "
+                "model"
+            )
         return self
 
     @model_validator(mode="after")

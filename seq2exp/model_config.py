@@ -9,7 +9,19 @@ from pydantic import Field, model_validator
 from seq2exp.config_types import NonNegative, Positive, PositiveInt, Strict
 
 
-class NetworkConfig(Strict):
+class AnyModelConfig(Strict):
+    """What the workflow asks of every kind."""
+
+    has_mask: ClassVar[bool] = False
+    """Whether the model says which bases it used: masks, and regions from them."""
+
+    @property
+    def needs_peaks(self) -> bool:
+        """Whether the model reads DNase peaks, which every cell line must then have."""
+        return False
+
+
+class NetworkConfig(AnyModelConfig):
     """What every neural model shares: its view of the window, and the width of its layers."""
 
     window_length: PositiveInt | None = None
@@ -49,8 +61,6 @@ class Seq2ExpSoftConfig(NetworkConfig):
     """Generator -> soft Beta mask -> predictor (paper, Seq2Exp-soft)."""
 
     has_mask: ClassVar[bool] = True
-    """Whether the model says which bases it used: masks, and regions from them."""
-
     kind: Literal["seq2exp_soft"] = "seq2exp_soft"
     generator_layers: PositiveInt = 4
     predictor_layers: PositiveInt = 4
@@ -68,7 +78,6 @@ class Seq2ExpSoftConfig(NetworkConfig):
 class CaduceusConfig(NetworkConfig):
     """One bidirectional Mamba backbone on the sequence alone."""
 
-    has_mask: ClassVar[bool] = False
     kind: Literal["caduceus"] = "caduceus"
     layers: PositiveInt = 4
 
@@ -80,7 +89,6 @@ class CaduceusConfig(NetworkConfig):
 class CaduceusSignalsConfig(NetworkConfig):
     """The same backbone on sequence and signals, concatenated."""
 
-    has_mask: ClassVar[bool] = False
     kind: Literal["caduceus_signals"] = "caduceus_signals"
     layers: PositiveInt = 4
 
@@ -89,10 +97,9 @@ class CaduceusSignalsConfig(NetworkConfig):
         return self.d_model * self.layers
 
 
-class SignalLinearConfig(Strict):
+class SignalLinearConfig(AnyModelConfig):
     """Least squares on log1p of the mean DNase and H3K27ac around the TSS; no training steps."""
 
-    has_mask: ClassVar[bool] = False
     kind: Literal["signal_linear"] = "signal_linear"
     window_length: PositiveInt | None = None
     spans: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (500, 1000, 5000, 10000, 50000)

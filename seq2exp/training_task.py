@@ -19,7 +19,7 @@ from seq2exp.augment import apply_views, draw_views
 from seq2exp.batching import Share
 from seq2exp.metrics import accuracy
 from seq2exp.models.interface import ExpressionModel
-from seq2exp.packing import PackedBatch, unpack
+from seq2exp.packing import Batch, PackedBatch, unpack
 from seq2exp.recipe import expression_loss, learning_rate
 from seq2exp.stopping import StopSignals
 from seq2exp.training_config import AugmentConfig, TrainingConfig
@@ -46,8 +46,8 @@ class ExpressionTask(L.LightningModule):
     seed
         Masks and views of step s are drawn from (seed, s) for each position in the batch, so that
         a resumed run draws the same, whatever the number of processes and passes.
-    contact_bin
-        bp per Hi-C bin of the window store.
+    contact_bin, has_peaks
+        Of the window store: bp per Hi-C bin, and whether it knows the peaks.
     share
         What this process computes of each batch.
     validation_genes
@@ -63,13 +63,14 @@ class ExpressionTask(L.LightningModule):
         label_scale: float,
         seed: int,
         contact_bin: int,
+        has_peaks: bool = False,
         share: Share,
         validation_genes: int,
     ) -> None:
         super().__init__()
         self.model, self.training_config = model, training
         self.kl_weight, self.label_scale = kl_weight, label_scale
-        self.seed, self.contact_bin = seed, contact_bin
+        self.seed, self.contact_bin, self.has_peaks = seed, contact_bin, has_peaks
         self.share, self.validation_genes = share, validation_genes
         self._validated: list[tuple[Tensor, ...]] = []
 
@@ -78,7 +79,7 @@ class ExpressionTask(L.LightningModule):
         own = self.share.positions(windows, batch_idx)
         step = np.random.SeedSequence([self.seed, self.global_step])
         seeds = step.generate_state(windows, np.uint64)[own].tolist()
-        batch = unpack(self.augmented(packed, windows, own), contact_bin=self.contact_bin)
+        batch = self.unpacked(self.augmented(packed, windows, own))
         output = self.model(batch._replace(seeds=tuple(seeds)))
         loss = expression_loss(
             output, batch.label, kl_weight=self.kl_weight, label_scale=self.label_scale
@@ -90,6 +91,10 @@ class ExpressionTask(L.LightningModule):
         )
         return loss.total
 
+    def unpacked(self, packed: PackedBatch) -> Batch:
+        """Expand windows as the model reads them."""
+        return unpack(packed, contact_bin=self.contact_bin, has_peaks=self.has_peaks)
+
     def augmented(self, packed: PackedBatch, windows: int, own: slice) -> PackedBatch:
         """Windows as this step sees them; ``own`` of the batch's ``windows``."""
         augment = self.training_config.augment
@@ -99,7 +104,7 @@ class ExpressionTask(L.LightningModule):
         return apply_views(packed, views.part(own), augment, contact_bin=self.contact_bin)
 
     def validation_step(self, packed: PackedBatch, batch_idx: int) -> None:
-        batch = unpack(packed, contact_bin=self.contact_bin)
+        batch = self.unpacked(packed)
         output = self.model(batch)
         mask_ratio = (
             torch.full_like(output.prediction, torch.nan)

@@ -98,6 +98,7 @@ def _cell_line(
         dnase=files[f"{key}.dnase"],
         hic=None if hic is None else HiCInputs(files[f"{key}.hic"], **hic),
         labels={assay: LabelInputs(**given) for assay, given in labels.items()},
+        peaks=files.get(f"{key}.peaks"),
         absent=absent,
     )
 

@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from seq2exp.config import parse_config
 from seq2exp.errors import UserError
+from seq2exp.model_config import CaduceusConfig
 from seq2exp.source_config import Source
 
 MINIMAL = {
@@ -187,6 +188,20 @@ def test_bad_values_are_one_line(key, value, message):
     text = str(caught.value)
     assert text.startswith("my.yaml: ")
     assert "\n" not in text
+
+
+def test_models_that_need_peaks_need_them_of_every_cell_line(monkeypatch):
+    monkeypatch.setattr(CaduceusConfig, "needs_peaks", property(lambda self: True))
+    raw = changed("cell_lines.A.peaks", {"path": "a.narrowPeak"})
+    raw["models"]["caduceus"] = {}
+    assert parse_config(raw).cell_lines["A"].peaks.path == "a.narrowPeak"
+    raw["cell_lines"]["B"] = MINIMAL["cell_lines"]["A"]
+    with pytest.raises(UserError) as caught:
+        parse_config(raw, "my.yaml")
+    assert str(caught.value) == (
+        "my.yaml: (top level): models.caduceus needs DNase peaks, but cell_lines.B.peaks is not "
+        "given; add it (docs/add-a-cell-line.md says how peaks are called), or drop the model"
+    )
 
 
 def test_jitter_with_room_in_the_stored_window():
