@@ -22,6 +22,7 @@ from seq2exp.errors import UserError
 from seq2exp.evaluation_config import EvaluationConfig, PredictionConfig, RegionsConfig
 from seq2exp.label_config import LabelConfig
 from seq2exp.model_config import ModelConfig, NetworkConfig
+from seq2exp.peaks_config import PeaksConfig
 from seq2exp.source_config import HiCSource, Source
 from seq2exp.training_config import TrainingConfig
 
@@ -109,8 +110,8 @@ class CellLineConfig(Strict):
     dnase: Source
     hic: HiCSource | None = None
     """Left out: distance power law (``power_law``)."""
-    peaks: Source | None = None
-    """DNase peaks (BED or narrowPeak), for models whose ``needs_peaks`` is true."""
+    peaks: PeaksConfig | None = None
+    """DNase peaks, for models whose ``needs_peaks`` is true."""
     expression: Annotated[dict[Name, LabelConfig], Field(min_length=1)]
 
 

@@ -75,6 +75,25 @@ class Seq2ExpSoftConfig(NetworkConfig):
         return self.d_model * (self.generator_layers + self.predictor_layers)
 
 
+class PeaksMaskConfig(NetworkConfig):
+    """Seq2Exp's predictor on DNase peaks as a fixed mask (paper, the MACS3 row of table 2).
+
+    Without regions (``has_mask`` is false): they would be the peaks of the file, repeated for every
+    gene that is near, and nothing that the model has found. The mask ratio is reported.
+    """
+
+    kind: Literal["peaks_mask"] = "peaks_mask"
+    predictor_layers: PositiveInt = 4
+
+    @property
+    def needs_peaks(self) -> bool:
+        return True
+
+    @property
+    def width_times_layers(self) -> int:
+        return self.d_model * self.predictor_layers
+
+
 class CaduceusConfig(NetworkConfig):
     """One bidirectional Mamba backbone on the sequence alone."""
 
@@ -115,6 +134,10 @@ class SignalLinearConfig(AnyModelConfig):
 
 
 ModelConfig = Annotated[
-    Seq2ExpSoftConfig | CaduceusConfig | CaduceusSignalsConfig | SignalLinearConfig,
+    Seq2ExpSoftConfig
+    | PeaksMaskConfig
+    | CaduceusConfig
+    | CaduceusSignalsConfig
+    | SignalLinearConfig,
     Field(discriminator="kind"),
 ]

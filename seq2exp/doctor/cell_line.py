@@ -33,6 +33,7 @@ from seq2exp.schemas import GENE_COLUMNS, label_column, read_table
 from seq2exp.tracks import check_assembly, open_bigwig
 
 NOT_FETCHED = "not fetched yet"
+NOT_CALLED = "not called yet"
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class CellLine:
     labels: Mapping[str, LabelInputs]
     peaks: Path | None = None
     absent: Mapping[Path, str] = field(default_factory=dict)
-    """Files that are not examined, and why: NOT_FETCHED, or what is wrong with them."""
+    """Files that are not examined, and why: NOT_FETCHED, NOT_CALLED, or what is wrong with them."""
 
     def signals(self) -> dict[str, Path]:
         """The two signal tracks by item."""
@@ -135,7 +136,7 @@ def check_cell_line(
 def _is_there(checkup: Checkup, item: str, path: Path, absent: Mapping[Path, str]) -> bool:
     state = absent.get(path)
     checkup.note(item, file=str(path))
-    if state == NOT_FETCHED:
+    if state in (NOT_FETCHED, NOT_CALLED):
         checkup.note(item, state=state)
     elif state is not None:
         checkup.say("error", item, state)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from seq2exp.model_config import ModelConfig
 from seq2exp.models.caduceus import Caduceus
 from seq2exp.models.interface import ExpressionModel, InputShape, Output
+from seq2exp.models.peaks_mask import PeaksMask
 from seq2exp.models.seq2exp import Seq2ExpSoft
 from seq2exp.models.signal_linear import SignalLinear
 
@@ -12,6 +13,7 @@ __all__ = ["MODELS", "ExpressionModel", "InputShape", "Output", "build_model"]
 
 MODELS = {
     "seq2exp_soft": Seq2ExpSoft,
+    "peaks_mask": PeaksMask,
     "caduceus": Caduceus,
     "caduceus_signals": Caduceus,
     "signal_linear": SignalLinear,

@@ -98,7 +98,7 @@ def test_every_parameter_gets_a_gradient_in_every_step(training_data, kind):
     config = TypeAdapter(ModelConfig).validate_python({"kind": kind, "d_model": 8, "d_state": 2})
     with torch.random.fork_rng(devices=[]):
         model = build_model(config, InputShape(1000, 200, dataset.read([0]).gene_features.shape[1]))
-        batch = unpack(dataset.read([0, 1]), contact_bin=200)
+        batch = unpack(dataset.read([0, 1]), contact_bin=200, has_peaks=True)
         output = model.train()(batch._replace(seeds=(1, 2)))
     expression_loss(output, batch.label, kl_weight=0.01).total.backward()
     assert [name for name, weight in model.named_parameters() if weight.grad is None] == []
