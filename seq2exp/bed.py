@@ -62,7 +62,7 @@ def merged_intervals(table: pd.DataFrame, chroms: Collection[str]) -> dict[str, 
     dict
         int64 (n, 2), start and end; chromosomes without an interval are left out.
     """
-    merged = {}
+    merged: dict[str, np.ndarray] = {}
     for spelled, rows in table.groupby("chrom", sort=False).indices.items():
         name = match_chromosome(str(spelled), chroms)
         if name is not None:

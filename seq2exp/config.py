@@ -21,7 +21,7 @@ from seq2exp.config_types import Fraction, Name, NonNegativeInt, PositiveInt, St
 from seq2exp.errors import UserError
 from seq2exp.evaluation_config import EvaluationConfig, PredictionConfig, RegionsConfig
 from seq2exp.label_config import LabelConfig
-from seq2exp.model_config import ModelConfig, NetworkConfig
+from seq2exp.model_config import ModelConfig, NeuralConfig
 from seq2exp.peaks_config import PeaksConfig
 from seq2exp.source_config import HiCSource, Source
 from seq2exp.training_config import TrainingConfig
@@ -249,7 +249,7 @@ class Config(Strict):
         for name, model in self.models.items():
             length = model.window_length or stored
             needed = length + 2 * jitter
-            if isinstance(model, NetworkConfig) and needed > stored:
+            if isinstance(model, NeuralConfig) and needed > stored:
                 raise ValueError(
                     f"training.augment.jitter {jitter}: models.{name}.window_length {length} + 2 x "
                     f"{jitter} is more than the stored window.length {stored}; set window.length "

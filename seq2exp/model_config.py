@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+import math
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from seq2exp.config_types import NonNegative, Positive, PositiveInt, Strict
+from seq2exp.config_types import NonNegative, NonNegativeInt, Positive, PositiveInt, Strict
+
+EvenLength = Annotated[int, Field(gt=0, multiple_of=2)]
+"""bp around a centre."""
 
 
 class AnyModelConfig(Strict):
@@ -21,22 +25,31 @@ class AnyModelConfig(Strict):
         return False
 
 
-class NetworkConfig(AnyModelConfig):
-    """What every neural model shares: its view of the window, and the width of its layers."""
+class NeuralConfig(AnyModelConfig):
+    """What every neural model shares: its view of the window, and what it costs."""
 
     window_length: PositiveInt | None = None
     """Centre crop of the stored window; all of it when left out."""
     signal_transform: Literal["raw", "log1p"] = "raw"
     """How the network sees the signals (the paper: raw). The Beta prior always keeps raw values."""
-    d_model: PositiveInt = 128
-    d_state: PositiveInt = 16
-    d_conv: PositiveInt = 4
-    expand: PositiveInt = 2
 
     @property
     def width_times_layers(self) -> int:
         """Size of the network for estimates of memory and time: d_model, once a Mamba layer."""
         raise NotImplementedError
+
+    def bases_read(self, window_length: int) -> int:
+        """Bases that its layers go through for one window, for the same estimates."""
+        return window_length
+
+
+class NetworkConfig(NeuralConfig):
+    """Networks of Mamba layers: the sizes of these."""
+
+    d_model: PositiveInt = 128
+    d_state: PositiveInt = 16
+    d_conv: PositiveInt = 4
+    expand: PositiveInt = 2
 
 
 class PriorConfig(Strict):
@@ -116,6 +129,65 @@ class CaduceusSignalsConfig(NetworkConfig):
         return self.d_model * self.layers
 
 
+class EPInformerConfig(NeuralConfig):
+    """Promoter and candidate elements, convolutions and attention (Lin et al. 2024: EPInformer)."""
+
+    kind: Literal["epinformer"] = "epinformer"
+    elements: Literal["peaks", "signal"] = "peaks"
+    """DNase peaks of the cell line, or where H3K27ac and DNase are highest."""
+    max_elements: PositiveInt = 60
+    """Those of the highest activity times contact."""
+    element_length: EvenLength = 2000
+    """bp that are read around the centre of each element, and around the TSS."""
+    core_length: EvenLength = 500
+    """bp around the centre over which an element's activity is averaged."""
+    min_distance: NonNegativeInt = 1000
+    """Least distance of an element's centre from the TSS, bp."""
+    encoder_widths: Annotated[tuple[PositiveInt, ...], Field(min_length=2)] = (
+        *(256, 128, 64),
+        *(64, 128),
+    )
+    """Channels of the first convolution, and of each block, which halves the sequence."""
+    d_model: Annotated[int, Field(gt=0, multiple_of=32)] = 64
+    attention_layers: PositiveInt = 3
+    heads: PositiveInt = 4
+    head_width: PositiveInt = 128
+
+    @property
+    def needs_peaks(self) -> bool:
+        return self.elements == "peaks"
+
+    @property
+    def pooled_positions(self) -> int:
+        """Positions of an element after the encoder."""
+        return int(self.element_length // 2 ** (len(self.encoder_widths) - 1))
+
+    @property
+    def width_times_layers(self) -> int:
+        """By the floats that the encoder keeps of a base, against the 24 of a Mamba layer's width."""
+        kept, length = 2.0 * self.encoder_widths[0], 1.0
+        for width in self.encoder_widths[1:]:
+            # Convolution, norm and their product; half as long, 2 of indices, 3 of values, 1 spare.
+            kept += width * (3 * length + 6 * length / 2)
+            length /= 2
+        return math.ceil(kept / 24)
+
+    def bases_read(self, window_length: int) -> int:
+        return (1 + self.max_elements) * self.element_length
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Self:
+        if self.d_model % self.heads:
+            raise ValueError(f"heads {self.heads} must divide d_model {self.d_model}")
+        halvings = len(self.encoder_widths) - 1
+        if self.pooled_positions <= 24:
+            raise ValueError(
+                f"element_length {self.element_length} is too short for {halvings} halvings "
+                f"(encoder_widths); it takes {25 * 2**halvings}, or fewer encoder_widths"
+            )
+        return self
+
+
 class SignalLinearConfig(AnyModelConfig):
     """Least squares on log1p of the mean DNase and H3K27ac around the TSS; no training steps."""
 
@@ -138,6 +210,7 @@ ModelConfig = Annotated[
     | PeaksMaskConfig
     | CaduceusConfig
     | CaduceusSignalsConfig
+    | EPInformerConfig
     | SignalLinearConfig,
     Field(discriminator="kind"),
 ]

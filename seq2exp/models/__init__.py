@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from seq2exp.model_config import ModelConfig
 from seq2exp.models.caduceus import Caduceus
+from seq2exp.models.epinformer import EPInformer
 from seq2exp.models.interface import ExpressionModel, InputShape, Output
 from seq2exp.models.peaks_mask import PeaksMask
 from seq2exp.models.seq2exp import Seq2ExpSoft
@@ -16,6 +17,7 @@ MODELS = {
     "peaks_mask": PeaksMask,
     "caduceus": Caduceus,
     "caduceus_signals": Caduceus,
+    "epinformer": EPInformer,
     "signal_linear": SignalLinear,
 }
 
