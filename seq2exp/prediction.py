@@ -16,6 +16,7 @@ from seq2exp.loader import WindowLoader
 from seq2exp.masks import MaskWriter
 from seq2exp.models.interface import Output
 from seq2exp.packing import Batch, unpack
+from seq2exp.runs import check_peaks
 from seq2exp.schemas import GENE_COLUMNS, PREDICTION_COLUMNS, SPLITS, read_table, write_table
 from seq2exp.store import WindowStore, open_store
 from seq2exp.windows import WindowDataset, split_rows
@@ -57,12 +58,14 @@ def predict(
     Raises
     ------
     UserError
-        If the checkpoint was trained with other gene features than the store has.
+        If the checkpoint was trained with other gene features than the store has, or reads DNase
+        peaks, which the store lacks.
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     trained = load_checkpoint(checkpoint, device)
     store = open_store(store_dir)
     check_features(trained, store, checkpoint)
+    check_peaks(trained.config, store)
     rows, splits = labelled_rows(store, folds_table, trained)
     dataset = WindowDataset(store_dir, rows, trained.meta["assay"], trained.shape.window_length)
     kept = np.flatnonzero(np.isin(splits, mask_splits)) if out_masks else np.empty(0, dtype=int)
@@ -130,10 +133,10 @@ def _forward_all(
     """Prediction and mask ratio of each window (n, 2); masks of the kept ones to the writer."""
     mask_row = {int(position): row for row, position in enumerate(kept)}
     results = np.full((len(windows.dataset), 2), np.nan)
-    contact_bin = windows.dataset.store.contact_bin
+    store = windows.dataset.store
     position = 0
     for packed in windows:
-        batch = unpack(packed.to(device), contact_bin=contact_bin)
+        batch = unpack(packed.to(device), contact_bin=store.contact_bin, has_peaks=store.has_peaks)
         output = trained.model(batch)
         here = slice(position, position + len(batch.label))
         results[here, 0] = output.prediction.cpu().numpy()

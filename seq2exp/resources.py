@@ -92,7 +92,7 @@ def training_memory_mb(
     if needs_gpu(model, training):
         mb += CUDA_MB
     else:
-        mb += 4 * ACTIVATION_TENSORS * bases * _width_times_layers(model) / 1e6
+        mb += 4 * ACTIVATION_TENSORS * _work(model, window, training) / 1e6
     return _capped(mb * min(attempt, MOST_GROWTH), caps.max_mem_mb)
 
 
@@ -133,7 +133,7 @@ def warning_option(caps: ResourcesConfig) -> str:
 
 
 def _training_minutes(model: ModelConfig, window: WindowConfig, training: TrainingConfig) -> float:
-    step = training.batch_size * _length(model, window) * _width_times_layers(model) / FULL_SIZE
+    step = _work(model, window, training) / FULL_SIZE
     speed = STEPS_AT_FULL_SIZE_PER_MINUTE["gpu" if needs_gpu(model, training) else "cpu"]
     return 20 + training.steps * step / speed
 
@@ -142,9 +142,12 @@ def _length(model: ModelConfig, window: WindowConfig) -> int:
     return model.window_length or window.length
 
 
-def _width_times_layers(model: ModelConfig) -> int:
-    """Width times layers of a neural model; 0 for the regression, which keeps no activations."""
-    return 0 if isinstance(model, SignalLinearConfig) else model.width_times_layers
+def _work(model: ModelConfig, window: WindowConfig, training: TrainingConfig) -> int:
+    """Bases of a batch times width times layers; 0 for the regression, which keeps no activations."""
+    if isinstance(model, SignalLinearConfig):
+        return 0
+    bases = model.bases_read(_length(model, window))
+    return training.batch_size * bases * model.width_times_layers
 
 
 def _capped(estimate: float, cap: int) -> int:
