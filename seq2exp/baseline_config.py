@@ -181,7 +181,7 @@ class EPInformerConfig(NetworkConfig):
 
     @property
     def width_times_layers(self) -> int:
-        """By the floats that the encoder keeps of a base, against the 24 of a Mamba layer's width."""
+        """By the floats that the encoder keeps of a base; a Mamba network takes 24, kept and at work."""
         kept, length = 2.0 * self.encoder_widths[0], 1.0
         for width in self.encoder_widths[1:]:
             # Convolution, norm and their product; half as long, 2 of indices, 3 of values, 1 spare.

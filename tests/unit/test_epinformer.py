@@ -9,13 +9,11 @@ import torch
 import torch.nn.functional as F
 from pydantic import ValidationError
 
-from seq2exp.config import ResourcesConfig, WindowConfig
 from seq2exp.model_config import EPInformerConfig, PeaksMaskConfig
 from seq2exp.models import InputShape, build_model
 from seq2exp.models.epinformer import ElementNetwork
 from seq2exp.packing import unpack
-from seq2exp.resources import PYTHON_MB, training_memory_mb
-from seq2exp.training_config import TrainingConfig
+from seq2exp.resources import network_mb
 from seq2exp.windows import WindowDataset
 from tests import golden, golden_epinformer
 
@@ -325,8 +323,5 @@ def test_memory_estimate_is_of_the_size_of_what_is_kept(batch):
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         prediction = model(batch).prediction
     prediction.sum().backward()
-    training = TrainingConfig(batch_size=6, accelerator="cpu", workers=0, steps=10, warmup_steps=1)
-    window = WindowConfig(length=1_000, promoter_length=200)
-    caps = ResourcesConfig(max_mem_mb=10**6)
-    estimate = training_memory_mb(config, window, training, 1, caps) - PYTHON_MB
+    estimate = network_mb(config, 6 * config.bases_read(1_000), training=True)
     assert 0.85 < estimate / (sum(kept.values()) / 1e6) < 2.5
