@@ -14,6 +14,7 @@ import yaml
 
 from seq2exp import __version__
 from seq2exp.errors import UserError
+from seq2exp.model_commands import add_model_commands
 
 ERROR = "error: "
 
@@ -49,6 +50,7 @@ def main(argv: list[str] | None = None) -> None:
     fetch.add_argument("--list", action="store_true", help="only list them: nothing is fetched")
     fetch.add_argument("--jobs", type=int, default=4, metavar="N", help="files at once (4)")
     fetch.set_defaults(run=download)
+    add_model_commands(commands)
     show = commands.add_parser("summary", help="print the table of a finished run")
     show.add_argument("summary", type=Path, help="summary.json of the results folder")
     show.set_defaults(run=summary)

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from seq2exp.model_config import (
 )
 from seq2exp.models import ExpressionModel, InputShape, Output, build_model
 from seq2exp.models.released_names import convert_weights, our_name
+from seq2exp.models.released_sizes import network_settings
 from seq2exp.packing import Batch
 from tests import golden_epinformer
 
@@ -71,24 +72,7 @@ def build(golden: dict[str, np.ndarray]) -> ExpressionModel:
     kind = str(golden["in.kind"])
     weights = section(golden, "weights.")
     ours = convert_weights(weights, shared_backbone=kind == HARD)
-    layers = {name.split(".")[0]: 0 for name in ours if ".layers." in name}
-    for name in ours:
-        if ".layers." in name:
-            stack, number = name.split(".")[0], int(name.split(".layers.")[1].split(".")[0])
-            layers[stack] = max(layers[stack], number + 1)
-    some = next(name.rsplit(".", 1)[0] for name in ours if name.endswith("rightward.A_log"))
-    d_inner, d_state = ours[f"{some}.A_log"].shape
-    d_model = ours["head.mlp.2.weight"].shape[0]
-    sizes = {
-        "d_model": d_model,
-        "d_state": d_state,
-        "d_conv": ours[f"{some}.conv.weight"].shape[-1],
-        "expand": d_inner // d_model,
-    }
-    if kind == "seq2exp_soft":
-        sizes |= {f"{stack}_layers": n for stack, n in layers.items()}
-    else:
-        (sizes["layers"],) = layers.values()
+    sizes: dict[str, Any] = network_settings(kind, ours)
     sizes |= RELEASED.get(kind, {})
     _, length, _ = golden["in.sequence_onehot"].shape
     shape = InputShape(
