@@ -88,7 +88,7 @@ def changed_settings(settings: Any, changes: dict[str, Any]) -> Any:
         return settings
     kind = changes.get("kind", settings.get("kind"))
     if kind != settings.get("kind"):
-        fields = _fields_of_kinds().get(kind, set())
+        fields = _fields_of_kinds().get(str(kind), set())
         settings = {name: value for name, value in settings.items() if name in fields}
     return _merged(settings, changes)
 

@@ -48,14 +48,19 @@ def test_two_groups_share_a_model_where_they_mean_the_same():
     config = parse_config(config_with({"a": WINDOW, "b": WINDOW}))
     assert len(config.models) == 4
     other = {**WINDOW, "variants": {"2kb": {"window_length": 2_002}}}
-    with pytest.raises(UserError, match=r"ablations\.b\.variants\.2kb: another group's '.*2kb' dif"):
+    with pytest.raises(
+        UserError, match=r"ablations\.b\.variants\.2kb: another group's '.*2kb' dif"
+    ):
         parse_config(config_with({"a": WINDOW, "b": other}))
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model": "soft"}, r"ablations\.g\.model: 'soft' is no model; choose one of seq2exp_soft, l"),
+        (
+            {"model": "soft"},
+            r"ablations\.g\.model: 'soft' is no model; choose one of seq2exp_soft, l",
+        ),
         ({"model": None}, r"ablations\.g\.model: None should be a valid string"),
         ({"modle": "x"}, r"ablations\.g\.modle: unknown key \(did you mean 'model'\?\)"),
         ({"variants": {}}, r"ablations\.g\.variants: .*at least 1"),
@@ -73,7 +78,10 @@ def test_two_groups_share_a_model_where_they_mean_the_same():
             {"variants": {"2kb": {"window_length": 400_000}}},
             r"^my\.yaml: ablations\.g\.variants\.2kb\.window_length 400000 must lie between",
         ),
-        ({"variants": {"x": {"kind": "hard"}}}, r"g\.variants\.x: unknown model kind 'hard'; known"),
+        (
+            {"variants": {"x": {"kind": "hard"}}},
+            r"g\.variants\.x: unknown model kind 'hard'; known",
+        ),
         (
             {"variants": {"same": {"d_model": 32}}},
             r"^my\.yaml: ablations\.g\.variants\.same changes nothing of seq2exp_soft; remove it",
@@ -103,7 +111,9 @@ def test_a_section_of_another_form_is_one_line_too(ablations):
 
 def test_a_variant_may_not_take_the_name_of_a_model():
     models = {"seq2exp_soft-2kb": {"kind": "caduceus"}}
-    with pytest.raises(UserError, match=r"g\.variants\.2kb: models has a 'seq2exp_soft-2kb' already"):
+    with pytest.raises(
+        UserError, match=r"g\.variants\.2kb: models has a 'seq2exp_soft-2kb' already"
+    ):
         parse_config(config_with({"g": WINDOW}, **models))
 
 

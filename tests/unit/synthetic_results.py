@@ -1,0 +1,129 @@
+"""A results folder as a finished workflow leaves it, with models of known accuracy."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from seq2exp.config import parse_config
+from seq2exp.matrix import Cell, Matrix
+from seq2exp.paper.results import RunFiles
+from tests.unit.test_config import MINIMAL
+
+CELL_LINES = ("K562", "SimB")
+NOISE = {
+    "seq2exp_soft": 0.4,
+    "linear": 1.0,
+    "seq2exp_soft-500bp": 0.9,
+    "seq2exp_soft-2kb": 0.6,
+    "seq2exp_soft-no_kl": 0.4,
+}
+"""S.d. of the errors, part of them the model's own, part the seed's; labels have s.d. 1."""
+MASK_RATIO = {"seq2exp_soft": 0.2, "seq2exp_soft-no_kl": 0.6}
+
+
+def raw_config() -> dict:
+    """Two cell lines, two folds, two seeds, two models, two groups of ablations."""
+    line = MINIMAL["cell_lines"]["A"]
+    return {
+        **MINIMAL,
+        "cell_lines": dict.fromkeys(CELL_LINES, line),
+        "window": {"length": 10_000, "promoter_length": 200},
+        "models": {
+            "seq2exp_soft": {"d_model": 16},
+            "linear": {"kind": "signal_linear", "spans": [500]},
+        },
+        "ablations": {
+            "window": {
+                "model": "seq2exp_soft",
+                "axis": "window_length",
+                "variants": {"500bp": {"window_length": 500}, "2kb": {"window_length": 2_000}},
+            },
+            "kl": {"model": "seq2exp_soft", "variants": {"no_kl": {"kl_weight": 0}}},
+        },
+        "folds": {
+            "scheme": "explicit",
+            "sets": {
+                1: {"valid": ["chr3"], "test": ["chr1"]},
+                2: {"valid": ["chr4"], "test": ["chr2"]},
+            },
+            "run": [1, 2],
+        },
+        "seeds": [2, 22],
+    }
+
+
+def synthetic_matrix(**changes: object) -> Matrix:
+    """The matrix of that config, with window lengths below the promoter's allowed."""
+    raw = raw_config() | changes
+    return Matrix.of(parse_config(raw))
+
+
+def genes_of_fold(fold: int, count: int) -> pd.DataFrame:
+    """The test genes of a fold, a chromosome of its own, 4 kb apart, and one training gene."""
+    rng = np.random.default_rng(fold)
+    ids = [f"G{fold}_{i}" for i in range(count)]
+    genes = pd.DataFrame({"gene_id": ids, "gene_name": ids, "chrom": f"chr{fold}"})
+    genes["tss"] = 4_000 * np.arange(1, count + 1)
+    genes["strand"] = "+"
+    genes["split"] = "test"
+    genes["observed"] = rng.normal(size=count)
+    return genes
+
+
+def run_files(folder: Path, matrix: Matrix) -> list[RunFiles]:
+    """Where a workflow's results lie."""
+    return [
+        RunFiles(
+            cell,
+            folder / "models" / cell.folder / "metrics.json",
+            folder / "predictions" / cell.folder / "predictions.tsv",
+        )
+        for cell in matrix.cells()
+    ]
+
+
+def write_results(folder: Path, matrix: Matrix, *, genes: int = 60) -> list[RunFiles]:
+    """Write every run of the matrix."""
+    files = run_files(folder, matrix)
+    for run in files:
+        write_run(run, matrix, genes)
+    return files
+
+
+def write_run(run: RunFiles, matrix: Matrix, genes: int) -> None:
+    cell = run.cell
+    table = genes_of_fold(cell.fold, genes)
+    noise = NOISE[cell.model] * np.sqrt(0.5)
+    names = list(NOISE).index(cell.model), list(CELL_LINES).index(cell.cell_line)
+    own = np.random.default_rng([*names, cell.fold]).normal(size=genes)
+    seeded = np.random.default_rng([*names, cell.fold, cell.seed]).normal(size=genes)
+    table["predicted"] = table["observed"] + noise * (own + seeded)
+    table["mask_ratio"] = np.nan
+    if cell.model in MASK_RATIO:
+        spread = np.random.default_rng(cell.seed).uniform(-0.1, 0.1, genes)
+        table["mask_ratio"] = MASK_RATIO[cell.model] + spread
+    trained = table.iloc[:1].assign(gene_id="trained", split="train", predicted=1e6)
+    for path in (run.metrics, run.predictions):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    pd.concat([trained, table]).to_csv(run.predictions, sep="\t", index=False)
+    run.metrics.write_text(json.dumps(metrics(cell, matrix)))
+
+
+def metrics(cell: Cell, matrix: Matrix) -> dict:
+    """What training says of a run."""
+    config = matrix.models[cell.model]
+    return {
+        **cell._asdict(),
+        "kind": config.kind,
+        "parameters": 1_000 + len(cell.model),
+        "seconds": 12.0,
+        "steps": 100,
+        "settings": {
+            "model": config.model_dump(mode="json"),
+            "training": {"steps": 100, "batch_size": 8, "learning_rate": 0.004},
+        },
+    }
