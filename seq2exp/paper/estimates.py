@@ -190,22 +190,23 @@ def compared_pairs(matrix: Matrix) -> list[tuple[str, str, str]]:
 def comparison_table(pooled: Pooled, draws: Draws, matrix: Matrix) -> pd.DataFrame:
     """One row a pair: ``group``, ``model``, ``reference``, ``genes``; model minus reference.
 
-    Of each metric the difference ``{metric}``, its bootstrap interval ``_low`` to ``_high`` and
-    ``_p``: of r from the bootstrap, of MSE and MAE from the clustered paired t test on the genes'
-    squared and absolute errors, averaged over seeds. ``_p_holm`` is adjusted within the group.
+    Of each metric ``{metric}_difference``, with the ends ``_low`` and ``_high`` its bootstrap
+    interval, and ``_p``: of r from the bootstrap, of MSE and MAE from the clustered paired t test
+    on the genes' squared and absolute errors, averaged over seeds. ``_p_holm`` is adjusted within
+    the group.
     """
     rows = [
         {"group": group, "model": model, "reference": reference}
         | _difference(pooled, draws, model, reference)
         for group, model, reference in compared_pairs(matrix)
     ]
-    names = [f"{name}{end}" for name in METRICS for end in ("", "_low", "_high", "_p")]
+    ends = ("", "_low", "_high", "_p", "_p_holm")
+    names = [f"{name}_difference{end}" for name in METRICS for end in ends]
     table = pd.DataFrame(rows, columns=["group", "model", "reference", "genes", *names])
     for name in METRICS:
-        adjusted = pd.Series(np.nan, index=table.index)
-        for _, rows_of_group in table.groupby("group").groups.items():
-            adjusted[rows_of_group] = holm(table.loc[rows_of_group, f"{name}_p"].tolist())
-        table.insert(table.columns.tolist().index(f"{name}_p") + 1, f"{name}_p_holm", adjusted)
+        for places in table.groupby("group").groups.values():
+            p_values = table.loc[places, f"{name}_difference_p"].tolist()
+            table.loc[places, f"{name}_difference_p_holm"] = holm(p_values)
     return table
 
 
@@ -223,12 +224,13 @@ def _difference(pooled: Pooled, draws: Draws, model: str, reference: str) -> dic
     for name in METRICS:
         own, others = (gene_metrics(observed, predicted)[name].mean() for predicted in pair)
         differences = draws[name][model] - draws[name][reference]
-        row[name] = float(own - others)
-        row[f"{name}_low"], row[f"{name}_high"] = interval(differences)
+        key = f"{name}_difference"
+        row[key] = float(own - others)
+        row[f"{key}_low"], row[f"{key}_high"] = interval(differences)
         if name in per_gene:
-            row[f"{name}_p"] = clustered_t_p_value(per_gene[name], pooled.blocks)
+            row[f"{key}_p"] = clustered_t_p_value(per_gene[name], pooled.blocks)
         else:
-            row[f"{name}_p"] = sign_p_value(differences)
+            row[f"{key}_p"] = sign_p_value(differences)
     return row
 
 

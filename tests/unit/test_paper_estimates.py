@@ -98,7 +98,7 @@ def test_figures_of_runs_folds_and_pooled_by_hand():
     assert np.isnan([linear["mse"], linear["mse_low"], linear["pearson_sd"]]).all()
     difference = row_of(found.comparison, model="linear", reference="seq2exp_soft")
     assert difference["genes"] == 0
-    assert np.isnan([difference["mse"], difference["mse_p"], difference["mse_p_holm"]]).all()
+    assert np.isnan([difference[f"mse_difference{end}"] for end in ("", "_p", "_p_holm")]).all()
 
 
 def test_known_accuracies_are_found_within_their_intervals(estimates):
@@ -130,12 +130,13 @@ def test_differences_have_the_sign_of_model_minus_reference(estimates, whole, ma
     accuracy = estimates.accuracy.set_index(["cell_line", "model"]).loc["K562"]
     for name in ("pearson", "mse", "mae"):
         expected = accuracy.loc["linear", name] - accuracy.loc["seq2exp_soft", name]
-        assert row[name] == pytest.approx(expected)
-        assert row[f"{name}_low"] < row[name] < row[f"{name}_high"]
-    assert row["mse_low"] > 0
-    assert row["pearson_high"] < 0
-    assert row["mse_p"] < 1e-4
-    assert row["pearson_p"] == pytest.approx(2 / 10_001)
+        key = f"{name}_difference"
+        assert row[key] == pytest.approx(expected)
+        assert row[f"{key}_low"] < row[key] < row[f"{key}_high"]
+    assert row["mse_difference_low"] > 0
+    assert row["pearson_difference_high"] < 0
+    assert row["mse_difference_p"] < 1e-4
+    assert row["pearson_difference_p"] == pytest.approx(2 / 10_001)
     pooled = pool(whole, matrix, "K562", "CAGE")
     observed = pooled.genes["observed"].to_numpy()
     errors = {
@@ -143,7 +144,7 @@ def test_differences_have_the_sign_of_model_minus_reference(estimates, whole, ma
         for name in ("linear", "seq2exp_soft")
     }
     p = clustered_t_p_value(errors["linear"] - errors["seq2exp_soft"], pooled.blocks)
-    assert row["mse_p"] == pytest.approx(p)
+    assert row["mse_difference_p"] == pytest.approx(p)
     # Windows of 10 kb and genes 4 kb apart, from 4 kb on: 4 8, 12 16, 20 24 28, ...
     assert np.bincount(pooled.blocks)[:5].tolist() == [2, 2, 3, 2, 3]
 
@@ -151,10 +152,11 @@ def test_differences_have_the_sign_of_model_minus_reference(estimates, whole, ma
 def test_p_values_are_adjusted_within_their_group(estimates):
     table = estimates.comparison[estimates.comparison["cell_line"] == "K562"]
     window = table[table["group"] == "window"]
-    low, high = sorted(window["mse_p"])
-    assert sorted(window["mse_p_holm"]) == pytest.approx([2 * low, max(2 * low, high)])
+    low, high = sorted(window["mse_difference_p"])
+    assert sorted(window["mse_difference_p_holm"]) == pytest.approx([2 * low, max(2 * low, high)])
     alone = table[table["group"] == "kl"]
-    assert alone["mse_p"].tolist() == alone["mse_p_holm"].tolist()
+    p_values = alone["mse_difference_p"].tolist()
+    assert p_values == alone["mse_difference_p_holm"].tolist()
 
 
 def test_percentiles_of_mask_ratios(estimates):
@@ -199,7 +201,7 @@ def test_without_any_run_everything_is_missing(tmp_path, matrix):
     assert set(found.runs["status"]) == {NOT_RUN}
     assert found.accuracy["pearson"].isna().all()
     assert len(found.comparison) == 8
-    assert found.comparison["mse"].isna().all()
+    assert found.comparison["mse_difference"].isna().all()
     assert found.seeds.empty
     assert found.mask_ratio.empty
 
