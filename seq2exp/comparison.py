@@ -73,6 +73,7 @@ def bootstrap(
     predictions: Sequence[np.ndarray],
     blocks: np.ndarray,
     *,
+    same_seeds: bool = False,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
@@ -86,6 +87,9 @@ def bootstrap(
         One array (S, n) a model; S may differ.
     blocks
         Block of each gene (n,), whole numbers: the genes of a block are drawn together.
+    same_seeds
+        The rows of all arrays are predictions of the same trained models, seen in another way: they
+        are drawn together.
     resamples, seed
         R, and the seed of the draws.
 
@@ -100,15 +104,18 @@ def bootstrap(
         _weighted_metrics(observed, stacked, weights)
         for weights in _resampled_genes(blocks, resamples, rng)
     ]
-    firsts = np.cumsum([0, *(len(model) for model in predictions)])
-    drawn = [  # (R, S) a model
-        first + rng.integers(len(model), size=(resamples, len(model)))
-        for first, model in zip(firsts[:-1], predictions, strict=True)
-    ]
+    sizes = [len(model) for model in predictions]
+    drawn = [rng.integers(size, size=(resamples, size)) for size in sizes]  # (R, S) a model
+    if same_seeds:
+        drawn = [drawn[0]] * len(drawn)
+    firsts = np.cumsum([0, *sizes[:-1]])
     results = {}
     for name in METRICS:
         values = np.concatenate([chunk[name] for chunk in chunks])  # (R, sum of S)
-        means = [np.take_along_axis(values, seeds, axis=1).mean(axis=1) for seeds in drawn]
+        means = [
+            np.take_along_axis(values, first + seeds, axis=1).mean(axis=1)
+            for first, seeds in zip(firsts, drawn, strict=True)
+        ]
         results[name] = np.stack(means, axis=1)
     return results
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
+
+from pydantic import Field
 
 from seq2exp.config import Config
 from seq2exp.config_types import Strict
@@ -42,6 +44,8 @@ class Matrix(Strict):
     seeds: tuple[int, ...]
     window_length: int
     """bp of the stored window."""
+    views: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Test-time ablations (``evaluation.views``): what each changes."""
 
     @classmethod
     def of(cls, config: Config) -> Self:
@@ -55,6 +59,10 @@ class Matrix(Strict):
             folds=config.folds.run,
             seeds=config.seeds,
             window_length=config.window.length,
+            views={
+                name: view.model_dump(mode="json", exclude_none=True)
+                for name, view in getattr(config.evaluation, "views", {}).items()
+            },
         )
 
     def cells(self) -> list[Cell]:

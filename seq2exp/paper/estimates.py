@@ -24,6 +24,7 @@ from seq2exp.comparison import (
 )
 from seq2exp.matrix import Matrix
 from seq2exp.paper.results import DONE, Pooled, RunResult, pool
+from seq2exp.paper.views import view_table
 
 MAIN = "models"
 """Group of comparisons between all models that are no variants."""
@@ -46,33 +47,36 @@ class Estimates(NamedTuple):
     accuracy: pd.DataFrame
     comparison: pd.DataFrame
     mask_ratio: pd.DataFrame
+    views: pd.DataFrame
 
 
 def estimate(runs: Sequence[RunResult], matrix: Matrix) -> Estimates:
     """Make all tables."""
     per_run = run_table(runs)
-    parts: dict[str, list[pd.DataFrame]] = {"accuracy": [], "comparison": [], "mask_ratio": []}
-    seeds = []
+    parts: dict[str, list[pd.DataFrame]] = {}
     for cell_line, assay in product(matrix.cell_lines, matrix.assays):
         pooled = pool(runs, matrix, cell_line, assay)
         draws = resampled(pooled)
         made = {
+            "seeds": seed_table(pooled),
             "accuracy": accuracy_table(pooled, draws, matrix),
             "comparison": comparison_table(pooled, draws, matrix),
             "mask_ratio": mask_ratio_table(pooled),
+            "views": view_table(pooled, runs, matrix, cell_line, assay),
         }
-        seeds.append(_placed(seed_table(pooled), cell_line, assay))
         for name, table in made.items():
-            parts[name].append(_placed(table, cell_line, assay))
-    accuracy = pd.concat(parts["accuracy"], ignore_index=True)
-    return Estimates(
-        runs=per_run,
-        folds=fold_table(per_run),
-        seeds=pd.concat(seeds, ignore_index=True),
-        accuracy=_with_counts(accuracy, per_run, matrix),
-        comparison=pd.concat(parts["comparison"], ignore_index=True),
-        mask_ratio=pd.concat(parts["mask_ratio"], ignore_index=True),
-    )
+            table.insert(0, "cell_line", cell_line)
+            table.insert(1, "assay", assay)
+            parts.setdefault(name, []).append(table)
+    tables = {name: _stacked(tables) for name, tables in parts.items()}
+    tables["accuracy"] = _with_counts(tables["accuracy"], per_run, matrix)
+    return Estimates(runs=per_run, folds=fold_table(per_run), **tables)
+
+
+def _stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Put tables of the same columns below each other; empty ones have no types to bring in."""
+    filled = [table for table in tables if not table.empty]
+    return pd.concat(filled or tables[:1], ignore_index=True)
 
 
 def resampled(pooled: Pooled) -> Draws:
@@ -84,12 +88,6 @@ def resampled(pooled: Pooled) -> Draws:
     return {
         name: dict(zip(pooled.predicted, values.T, strict=True)) for name, values in found.items()
     }
-
-
-def _placed(table: pd.DataFrame, cell_line: str, assay: str) -> pd.DataFrame:
-    table.insert(0, "cell_line", cell_line)
-    table.insert(1, "assay", assay)
-    return table
 
 
 # --------------------------------------------------------------------------- runs and folds

@@ -16,6 +16,8 @@ from seq2exp.errors import UserError
 from seq2exp.matrix import Cell, Matrix
 from seq2exp.schemas import PREDICTION_COLUMNS, read_table
 
+VIEW_COLUMNS = ("view", "gene_id", "observed", "predicted", "mask_ratio", "skipped")
+
 log = logging.getLogger(__name__)
 
 DONE, NOT_RUN, FAILED = "done", "not run", "failed"
@@ -29,6 +31,8 @@ class RunFiles(NamedTuple):
     """metrics.json."""
     predictions: Path
     """predictions.tsv."""
+    views: Path
+    """views.tsv; there only where the config has views."""
 
 
 class RunResult(NamedTuple):
@@ -41,6 +45,8 @@ class RunResult(NamedTuple):
     """Rows of predictions.tsv that are in test; none unless done."""
     metrics: dict[str, Any]
     """metrics.json; empty unless done."""
+    views: pd.DataFrame
+    """views.tsv; none unless done with views."""
 
 
 class Pooled(NamedTuple):
@@ -71,20 +77,24 @@ def read_runs(files: Sequence[RunFiles]) -> list[RunResult]:
 
 def _read_run(files: RunFiles) -> RunResult:
     nothing = pd.DataFrame(columns=list(PREDICTION_COLUMNS))
+    no_views = pd.DataFrame(columns=list(VIEW_COLUMNS))
     if not (files.metrics.exists() and files.predictions.exists()):
-        return RunResult(files.cell, NOT_RUN, nothing, {})
+        return RunResult(files.cell, NOT_RUN, nothing, {}, no_views)
     table = read_table(files.predictions, PREDICTION_COLUMNS)
     test = table[table["split"] == "test"].reset_index(drop=True)
     if test.empty:
         raise UserError(f"{files.predictions}: no gene in test; change folds")
     if not np.isfinite(test["predicted"].to_numpy(np.float64)).all():
         log.warning("%s: predictions are not finite; counted as failed", files.predictions)
-        return RunResult(files.cell, FAILED, nothing, {})
+        return RunResult(files.cell, FAILED, nothing, {}, no_views)
     try:
         metrics = json.loads(files.metrics.read_text())
     except ValueError as error:
         raise UserError(f"{files.metrics}: not JSON ({error}); train the run again") from None
-    return RunResult(files.cell, DONE, test, metrics)
+    views = no_views
+    if files.views.exists():
+        views = read_table(files.views, VIEW_COLUMNS, text=("view", "skipped"))
+    return RunResult(files.cell, DONE, test, metrics, views)
 
 
 # --------------------------------------------------------------------------- over folds

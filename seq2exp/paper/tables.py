@@ -50,6 +50,7 @@ def shown_tables(estimates: Estimates, settings: pd.DataFrame, matrix: Matrix) -
         *(spread(estimates, matrix, cell_line) for cell_line in matrix.cell_lines),
         comparison(estimates, matrix),
         *(ablation(estimates, matrix, group) for group in matrix.ablations),
+        *([views(estimates, matrix)] if matrix.views else []),
         per_fold(estimates, matrix),
     ]
 
@@ -61,6 +62,7 @@ def table_names(matrix: Matrix) -> list[str]:
         *(spread_name(cell_line) for cell_line in matrix.cell_lines),
         "comparison",
         *(ablation_name(group) for group in matrix.ablations),
+        *(["views"] if matrix.views else []),
         "per_fold",
     ]
 
@@ -216,6 +218,33 @@ def ablation(estimates: Estimates, matrix: Matrix, group: str) -> ShownTable:
         name=ablation_name(group),
         title=f"Ablation: {group.replace('_', ' ')}",
         note=f"{found.model} and its variants, the reference being {found.model}. {DIFFERENCES}",
+        numbers=table,
+        columns=columns,
+        blocks=blocks(table),
+    )
+
+
+def views(estimates: Estimates, matrix: Matrix) -> ShownTable:
+    """What trained models lose when they are shown less of the test windows."""
+    table = estimates.views[estimates.views["skipped"] == ""].reset_index(drop=True)
+    said = table["view"].map(lambda view: in_words(matrix.views.get(view, {})))
+    columns = [
+        *place_columns(table, matrix),
+        model_column(table),
+        Column("view", table["view"].tolist(), numeric=False),
+        Column("what is shown", said.tolist(), numeric=False),
+        Column("seeds", cells(table, "seeds", count)),
+        Column("mask ratio", cells(table, MASK_RATIO, percent)),
+        *(Column(HEADS[name], with_sd(table, name)) for name in ("mse", "pearson")),
+        *difference_columns(table),
+    ]
+    return ShownTable(
+        name="views",
+        title="Ablations at test time",
+        note="The same trained models, shown test windows in part; nothing is trained again. "
+        "Differences are to the full view. Views that make no sense for a model are left out. "
+        "Intervals and p: genes (in blocks of one window length) and seeds resampled, p adjusted for "
+        "the views of a model (Holm).",
         numbers=table,
         columns=columns,
         blocks=blocks(table),

@@ -56,10 +56,10 @@ def raw_config() -> dict:
     }
 
 
-def synthetic_matrix(**changes: object) -> Matrix:
+def synthetic_matrix(*, views: dict | None = None, **changes: object) -> Matrix:
     """The matrix of that config, with window lengths below the promoter's allowed."""
     raw = raw_config() | changes
-    return Matrix.of(parse_config(raw))
+    return Matrix.of(parse_config(raw)).model_copy(update={"views": views or {}})
 
 
 def genes_of_fold(fold: int, count: int) -> pd.DataFrame:
@@ -81,6 +81,7 @@ def run_files(folder: Path, matrix: Matrix) -> list[RunFiles]:
             cell,
             folder / "models" / cell.folder / "metrics.json",
             folder / "predictions" / cell.folder / "predictions.tsv",
+            folder / "evaluation" / cell.folder / "views.tsv",
         )
         for cell in matrix.cells()
     ]
@@ -111,6 +112,29 @@ def write_run(run: RunFiles, matrix: Matrix, genes: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     pd.concat([trained, table]).to_csv(run.predictions, sep="\t", index=False)
     run.metrics.write_text(json.dumps(metrics(cell, matrix)))
+    if matrix.views:
+        run.views.parent.mkdir(parents=True, exist_ok=True)
+        views_of(cell, table).to_csv(run.views, sep="\t", index=False)
+
+
+VIEW_NOISE = {"full": 0.0, "500bp": 0.8, "2kb": 0.3}
+"""S.d. that a view adds to the errors."""
+VIEWS = {
+    "500bp": {"window_length": 500},
+    "2kb": {"window_length": 2_000},
+    "shifted": {"mask": "shifted"},
+}
+
+
+def views_of(cell: Cell, table: pd.DataFrame) -> pd.DataFrame:
+    """The test genes in every view; a shifted mask is skipped."""
+    parts = []
+    for name, noise in VIEW_NOISE.items():
+        added = np.random.default_rng([cell.fold, cell.seed, len(name)]).normal(size=len(table))
+        columns = table[["gene_id", "observed", "mask_ratio"]]
+        parts.append(columns.assign(view=name, predicted=table["predicted"] + noise * added))
+    parts.append(pd.DataFrame({"view": ["shifted"], "skipped": ["it has no mask"]}))
+    return pd.concat(parts)[["view", "gene_id", "observed", "predicted", "mask_ratio", "skipped"]]
 
 
 def metrics(cell: Cell, matrix: Matrix) -> dict:

@@ -55,6 +55,16 @@ def test_seeds_are_resampled_too():
     assert (found["mae"][:, 1] == 1).all()
 
 
+def test_views_of_the_same_models_share_their_seeds():
+    # One block, two seeds: a view that adds 1 everywhere differs by 1 in every resample.
+    observed, two = np.zeros(3), np.array([[1.0] * 3, [2.0] * 3])
+    blocks = np.zeros(3, int)
+    mae = bootstrap(observed, [two, two + 1], blocks, same_seeds=True, resamples=200)["mae"]
+    np.testing.assert_allclose(mae[:, 1] - mae[:, 0], 1)
+    apart = bootstrap(observed, [two, two + 1], blocks, resamples=200)["mae"]
+    assert set((apart[:, 1] - apart[:, 0]).round(9)) == {0, 0.5, 1, 1.5, 2}
+
+
 def test_the_bootstrap_is_repeatable_and_chunks_do_not_matter(monkeypatch):
     rng = np.random.default_rng(1)
     observed, predicted = rng.normal(size=40), rng.normal(size=(2, 40))

@@ -10,6 +10,7 @@ from seq2exp.matrix import Cell, Matrix
 from seq2exp.paper.estimates import compared_pairs, estimate
 from seq2exp.paper.results import DONE, FAILED, NOT_RUN, RunResult, pool, read_runs
 from tests.unit.synthetic_results import (
+    VIEWS,
     genes_of_fold,
     raw_config,
     run_files,
@@ -59,7 +60,8 @@ def by_hand(values):
         test = genes_of_fold(fold, 3).assign(
             observed=[0.0, 1.0, 2.0], predicted=predicted, mask_ratio=[0.1, 0.2, 0.6]
         )
-        runs.append(RunResult(Cell("K562", "CAGE", model, fold, seed), DONE, test, {}))
+        views = pd.DataFrame()
+        runs.append(RunResult(Cell("K562", "CAGE", model, fold, seed), DONE, test, {}, views))
     return runs
 
 
@@ -230,3 +232,37 @@ def test_predictions_without_a_test_gene_or_broken_metrics_are_one_line(tmp_path
     table.to_csv(files[0].predictions, sep="\t", index=False)
     with pytest.raises(UserError, match="no gene in test"):
         read_runs(files)
+
+
+def test_views_are_compared_with_the_full_view_of_the_same_models(tmp_path):
+    matrix = synthetic_matrix(views=VIEWS, ablations={})
+    files = write_results(tmp_path, matrix)
+    found = estimate(read_runs(files), matrix)
+    table = found.views[found.views["cell_line"] == "K562"].set_index(["model", "view"])
+    assert len(table) == 2 * 4  # models x views, the full one among them
+    accuracy = found.accuracy.set_index(["cell_line", "model"]).loc["K562"]
+    full, short = (table.loc[("seq2exp_soft", view)] for view in ("full", "500bp"))
+    for name in ("pearson", "mse", "mae", "mse_sd", "mask_ratio"):
+        assert full[name] == pytest.approx(accuracy.loc["seq2exp_soft", name])
+    # .8 ** 2 is added to the errors' variance
+    assert short["mse_difference"] == pytest.approx(short["mse"] - full["mse"])
+    assert short["mse_difference"] == pytest.approx(0.64, abs=0.2)
+    assert (
+        0.3 < short["mse_difference_low"] < short["mse_difference"] < short["mse_difference_high"]
+    )
+    assert short["pearson_difference_high"] < 0
+    assert short["pearson_difference_p"] == pytest.approx(2 / 10_001)
+    assert short["pearson_difference_p_holm"] == pytest.approx(4 / 10_001)
+    assert np.isnan(full["mse_difference"])
+    skipped = table.loc[("seq2exp_soft", "shifted")]
+    assert (skipped["seeds"], skipped["skipped"]) == (0, "it has no mask")
+    # One fold of one seed without views: that seed is left out; a file that lacks a gene is an error.
+    files[0].views.unlink()
+    found = estimate(read_runs(files), matrix)
+    own = row_of(found.views, cell_line="K562", model="seq2exp_soft", view="2kb")
+    assert own["seeds"] == 1
+    pd.read_csv(files[1].views, sep="\t").drop(index=3).to_csv(
+        files[1].views, sep="\t", index=False
+    )
+    with pytest.raises(UserError, match=r"views\.tsv of seq2exp_soft: no gene G1_3, which"):
+        estimate(read_runs(files), matrix)

@@ -8,7 +8,7 @@ from seq2exp.matrix import Cell
 from seq2exp.paper.cells import count, in_words, number, p_value, percent, signed
 from seq2exp.paper.estimates import estimate
 from seq2exp.paper.published import beside, printed_models, published
-from seq2exp.paper.results import DONE, RunResult, read_runs
+from seq2exp.paper.results import read_runs
 from seq2exp.paper.settings import settings_table
 from seq2exp.paper.tables import shown_tables, table_names
 from seq2exp.paper.writers import (
@@ -20,7 +20,13 @@ from seq2exp.paper.writers import (
     write_shown,
 )
 from seq2exp.schemas import read_table
-from tests.unit.synthetic_results import raw_config, run_files, synthetic_matrix, write_results
+from tests.unit.synthetic_results import (
+    VIEWS,
+    raw_config,
+    run_files,
+    synthetic_matrix,
+    write_results,
+)
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +197,28 @@ def test_folds_stand_alone(made):
     assert (missing["model"], missing["seeds"], missing["MSE"]) == ("linear", "-", "-")
 
 
+def test_views_say_what_is_shown_and_leave_out_what_makes_no_sense(tmp_path):
+    matrix = synthetic_matrix(views=VIEWS, ablations={})
+    files = write_results(tmp_path, matrix, genes=12)
+    for run in files:
+        if run.cell.model == "linear":
+            run.views.unlink()
+    runs = read_runs(files)
+    tables = shown_tables(estimate(runs, matrix), settings_table(runs, matrix), matrix)
+    assert [table.name for table in tables] == table_names(matrix)
+    (table,) = (table for table in tables if table.name == "views")
+    rows = [shown(table, i) for i in range(7)]
+    assert [(row["view"], row["what is shown"]) for row in rows[:3]] == [
+        ("full", ""), ("500bp", "window_length 500"), ("2kb", "window_length 2000"),
+    ]  # fmt: skip
+    assert rows[0]["difference of MSE mean"] == "-"
+    assert rows[1]["difference of MSE mean"].startswith("+")
+    # Not made yet: missing, not left out.
+    assert [(row["model"], row["MSE"], row["seeds"]) for row in rows[3:]] == [
+        ("linear", "-", "-")
+    ] * 4
+
+
 def test_settings_are_those_of_the_runs_not_of_the_config(files, matrix):
     runs = read_runs(files)
     table = settings_table(runs, matrix).set_index(["section", "setting", "value"])
@@ -207,7 +235,7 @@ def test_settings_are_those_of_the_runs_not_of_the_config(files, matrix):
     steps = table[table["setting"] == "steps"]
     assert steps["value"].tolist() == ["99", "100"]
     assert steps["models"].tolist() == ["seq2exp_soft"] * 2
-    old = RunResult(runs[0].cell, DONE, runs[0].test, {"kind": "seq2exp_soft"})
+    old = runs[0]._replace(metrics={"kind": "seq2exp_soft"})
     assert settings_table([old], matrix).empty
 
 
