@@ -4,6 +4,7 @@
 #   snakemake --cores all --configfile my_config.yaml   # my_config.yaml instead of config.yaml
 #   snakemake --profile slurm                           # on a Slurm cluster
 #   snakemake --cores 1 sources                         # only fetch every file that the config names
+#   snakemake --cores all paper                         # tables and figures over all runs
 #
 # Every setting is described in config.yaml.
 import os
@@ -78,6 +79,7 @@ include: "rules/predict.smk"
 include: "rules/regions.smk"
 include: "rules/evaluate.smk"
 include: "rules/figures.smk"
+include: "rules/paper.smk"
 
 
 rule all:
@@ -87,6 +89,12 @@ rule all:
         f"{RESULTS}/summary.json",
         f"{RESULTS}/summary.tsv",
         [files_of(run) for run in RUNS],
+
+
+rule paper:
+    input:
+        rules.build_paper.output,
+    localrule: True
 
 
 rule sources:

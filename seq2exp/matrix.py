@@ -44,6 +44,7 @@ class Matrix(Strict):
     seeds: tuple[int, ...]
     window_length: int
     """bp of the stored window."""
+    promoter_length: int
     views: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Test-time ablations (``evaluation.views``): what each changes."""
 
@@ -59,11 +60,16 @@ class Matrix(Strict):
             folds=config.folds.run,
             seeds=config.seeds,
             window_length=config.window.length,
+            promoter_length=config.window.promoter_length,
             views={
                 name: view.model_dump(mode="json", exclude_none=True)
                 for name, view in getattr(config.evaluation, "views", {}).items()
             },
         )
+
+    def example(self) -> Cell | None:
+        """The run whose loci are shown: the first of the first model with a mask."""
+        return next((cell for cell in self.cells() if self.models[cell.model].has_mask), None)
 
     def cells(self) -> list[Cell]:
         """Every run, in the order of the config."""

@@ -34,11 +34,6 @@ FULL = "full"
 MOST_TICKS = 9
 
 
-def axis_settings(matrix: Matrix) -> list[str]:
-    """Settings that groups of ablations have as their axis, each once."""
-    return list(dict.fromkeys(group.axis for group in matrix.ablations.values() if group.axis))
-
-
 @styled
 def accuracy_along_axis(
     accuracy: Path, views: Path, outs: Sequence[Path], *, matrix: Matrix, axis: str

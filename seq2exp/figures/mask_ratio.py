@@ -45,6 +45,7 @@ def mask_ratios(mask_ratio: Path, accuracy: Path, outs: Sequence[Path], *, matri
     table = read_table(mask_ratio, (*TEXT, "percentile", "mask_ratio"), text=TEXT)
     published = read_table(accuracy, (*TEXT, "mask_ratio_published"), text=TEXT)
     models = [name for name, model in matrix.models.items() if model.has_mask]
+    drawn = published["model"].isin(models)
     places = places_of(published)
     figure, grid = panel_grid([max(len(models), 1)] * len(places), 1, width=5.6)
     for axes, place in zip(grid[:, 0], places, strict=True):
@@ -59,7 +60,7 @@ def mask_ratios(mask_ratio: Path, accuracy: Path, outs: Sequence[Path], *, matri
         [], [], color=SKY, linewidth=7, label="middle half of the genes, median, 5% to 95%"
     )
     handles = [box]
-    if published["mask_ratio_published"].notna().any():
+    if published.loc[drawn, "mask_ratio_published"].notna().any():
         handles.append(published_handle("published mean"))
     figure.legend(handles=handles, loc="outside upper right", ncols=2)
     save(figure, outs)

@@ -1,4 +1,4 @@
-"""From the files of runs to the paper's tables: numbers for figures, and tables for readers."""
+"""From the files of runs to the paper's tables, figures and page."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from seq2exp.figures.paper import PaperFigure, paper_figures
 from seq2exp.matrix import Matrix
-from seq2exp.paper.estimates import Estimates, estimate
+from seq2exp.paper.estimates import estimate
+from seq2exp.paper.page import Picture, write_page
 from seq2exp.paper.results import RunFiles, read_runs
 from seq2exp.paper.settings import settings_table
 from seq2exp.paper.tables import shown_tables
@@ -16,12 +18,14 @@ from seq2exp.schemas import write_table
 
 log = logging.getLogger(__name__)
 
-NUMBERS = Estimates._fields
-"""Tables of numbers, from which figures are drawn."""
+DRAWINGS = 2
+"""The first figures show no results."""
 
 
-def build_tables(matrix: Matrix, files: Sequence[RunFiles], *, numbers: Path, tables: Path) -> None:
-    """Write every table of the paper from the runs that are there.
+def build_paper(
+    matrix: Matrix, files: Sequence[RunFiles], folder: Path, *, loci: Sequence[Path] = ()
+) -> None:
+    """Write all that :mod:`seq2exp.paper.files` names, from the runs that are there.
 
     Parameters
     ----------
@@ -29,16 +33,34 @@ def build_tables(matrix: Matrix, files: Sequence[RunFiles], *, numbers: Path, ta
         What there should be.
     files
         Where the runs are; those that are not there are shown as missing.
-    numbers
-        Folder of a TSV for each of NUMBERS: see :mod:`seq2exp.paper.estimates` for the columns.
-    tables
-        Folder of the tables for readers, ``.tsv``, ``.tex`` and ``.html``.
+    folder
+        ``numbers/`` holds the tables of :mod:`seq2exp.paper.estimates`, from which figures are
+        drawn; ``tables/``, ``figures/`` and ``index.html`` are for readers.
+    loci
+        Pictures of the example run (PNG); those that are not there are left out.
     """
     runs = read_runs(files)
     estimates = estimate(runs, matrix)
     for name, table in estimates._asdict().items():
-        write_table(table, numbers / f"{name}.tsv")
-    shown = shown_tables(estimates, settings_table(runs, matrix), matrix)
-    for table in shown:
-        write_shown(table, tables)
-    log.info("wrote %d tables", len(shown))
+        write_table(table, folder / "numbers" / f"{name}.tsv")
+    tables = shown_tables(estimates, settings_table(runs, matrix), matrix)
+    for shown in tables:
+        write_shown(shown, folder / "tables")
+    figures = paper_figures(matrix, folder / "numbers", folder / "tables")
+    for figure in figures:
+        figure.draw([folder / "figures" / f"{figure.name}.{kind}" for kind in ("png", "pdf")])
+    pictures = [_picture(figure, folder) for figure in figures]
+    write_page(
+        folder / "index.html",
+        runs=runs,
+        drawings=pictures[:DRAWINGS],
+        tables=tables,
+        figures=pictures[DRAWINGS:],
+        loci=loci,
+        example=matrix.example(),
+    )
+    log.info("wrote %d tables and %d figures to %s", len(tables), len(figures), folder)
+
+
+def _picture(figure: PaperFigure, folder: Path) -> Picture:
+    return Picture(folder / "figures" / f"{figure.name}.png", figure.title, figure.caption)

@@ -31,8 +31,8 @@ class RunFiles(NamedTuple):
     """metrics.json."""
     predictions: Path
     """predictions.tsv."""
-    views: Path
-    """views.tsv; there only where the config has views."""
+    views: Path | None = None
+    """views.tsv, where the config has views."""
 
 
 class RunResult(NamedTuple):
@@ -67,6 +67,34 @@ class Pooled(NamedTuple):
     """The complete seeds of each of these models."""
 
 
+def run_files(
+    matrix: Matrix,
+    metrics: Sequence[str | Path],
+    predictions: Sequence[str | Path],
+    views: Sequence[str | Path] = (),
+) -> list[RunFiles]:
+    """Files of every run, each list in the order of the matrix; ``views`` may be empty."""
+    seen: list[Path | None] = [Path(path) for path in views]
+    seen = seen or [None] * len(metrics)
+    return [
+        RunFiles(cell, Path(figures), Path(table), view)
+        for cell, figures, table, view in zip(
+            matrix.cells(), metrics, predictions, seen, strict=True
+        )
+    ]
+
+
+def files_in_results(results: Path, matrix: Matrix) -> list[RunFiles]:
+    """Where the workflow writes the runs of a matrix below its results folder."""
+    folders = [cell.folder for cell in matrix.cells()]
+    return run_files(
+        matrix,
+        [results / "models" / folder / "metrics.json" for folder in folders],
+        [results / "predictions" / folder / "predictions.tsv" for folder in folders],
+        [results / "evaluation" / folder / "views.tsv" for folder in folders],
+    )
+
+
 def read_runs(files: Sequence[RunFiles]) -> list[RunResult]:
     """Read the runs that are there; the others are NOT_RUN."""
     runs = [_read_run(run) for run in files]
@@ -92,7 +120,7 @@ def _read_run(files: RunFiles) -> RunResult:
     except ValueError as error:
         raise UserError(f"{files.metrics}: not JSON ({error}); train the run again") from None
     views = no_views
-    if files.views.exists():
+    if files.views is not None and files.views.exists():
         views = read_table(files.views, VIEW_COLUMNS, text=("view", "skipped"))
     return RunResult(files.cell, DONE, test, metrics, views)
 

@@ -23,6 +23,7 @@ from seq2exp.paper.cells import (
     with_sd,
 )
 from seq2exp.paper.estimates import MAIN, MASK_RATIO, Estimates
+from seq2exp.paper.files import ablation_file, seeds_table
 from seq2exp.paper.published import beside
 from seq2exp.paper.writers import Column, ShownTable
 
@@ -42,7 +43,7 @@ DIFFERENCES = (
 
 
 def shown_tables(estimates: Estimates, settings: pd.DataFrame, matrix: Matrix) -> list[ShownTable]:
-    """Every table, in the order of :func:`table_names`."""
+    """Every table, in the order of :func:`seq2exp.paper.files.table_names`."""
     return [
         accuracy(estimates, matrix),
         masks(estimates, matrix),
@@ -53,28 +54,6 @@ def shown_tables(estimates: Estimates, settings: pd.DataFrame, matrix: Matrix) -
         *([views(estimates, matrix)] if matrix.views else []),
         per_fold(estimates, matrix),
     ]
-
-
-def table_names(matrix: Matrix) -> list[str]:
-    """Names of the files, known before there is any result."""
-    return [
-        *("accuracy", "masks", "settings"),
-        *(spread_name(cell_line) for cell_line in matrix.cell_lines),
-        "comparison",
-        *(ablation_name(group) for group in matrix.ablations),
-        *(["views"] if matrix.views else []),
-        "per_fold",
-    ]
-
-
-def spread_name(cell_line: str) -> str:
-    """File name of a cell line's table of the spread over seeds."""
-    return f"seeds_{cell_line}"
-
-
-def ablation_name(group: str) -> str:
-    """File name of the table of a group of ablations."""
-    return f"ablation_{group}"
 
 
 def _main(estimates: Estimates, matrix: Matrix) -> pd.DataFrame:
@@ -163,7 +142,7 @@ def spread(estimates: Estimates, matrix: Matrix, cell_line: str) -> ShownTable:
         if table[f"{name}_published"].notna().any():
             columns.append(Column("published", theirs[name], HEADS[name]))
     return ShownTable(
-        name=spread_name(cell_line),
+        name=seeds_table(cell_line),
         title=f"Spread over seeds, {cell_line}{SPREAD_TABLES.get(cell_line, '')}",
         note="Mean ± s.d. over seeds; the interval is over genes (in blocks of one window length) and "
         f"seeds. {POOLED}",
@@ -215,7 +194,7 @@ def ablation(estimates: Estimates, matrix: Matrix, group: str) -> ShownTable:
         *difference_columns(table),
     ]
     return ShownTable(
-        name=ablation_name(group),
+        name=ablation_file(group),
         title=f"Ablation: {group.replace('_', ' ')}",
         note=f"{found.model} and its variants, the reference being {found.model}. {DIFFERENCES}",
         numbers=table,

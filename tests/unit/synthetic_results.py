@@ -10,7 +10,7 @@ import pandas as pd
 
 from seq2exp.config import parse_config
 from seq2exp.matrix import Cell, Matrix
-from seq2exp.paper.results import RunFiles
+from seq2exp.paper.results import RunFiles, files_in_results
 from tests.unit.test_config import MINIMAL
 
 CELL_LINES = ("K562", "SimB")
@@ -74,22 +74,9 @@ def genes_of_fold(fold: int, count: int) -> pd.DataFrame:
     return genes
 
 
-def run_files(folder: Path, matrix: Matrix) -> list[RunFiles]:
-    """Where a workflow's results lie."""
-    return [
-        RunFiles(
-            cell,
-            folder / "models" / cell.folder / "metrics.json",
-            folder / "predictions" / cell.folder / "predictions.tsv",
-            folder / "evaluation" / cell.folder / "views.tsv",
-        )
-        for cell in matrix.cells()
-    ]
-
-
 def write_results(folder: Path, matrix: Matrix, *, genes: int = 60) -> list[RunFiles]:
     """Write every run of the matrix."""
-    files = run_files(folder, matrix)
+    files = files_in_results(folder, matrix)
     for run in files:
         write_run(run, matrix, genes)
     return files

@@ -8,12 +8,19 @@ from seq2exp.comparison import clustered_t_p_value
 from seq2exp.errors import UserError
 from seq2exp.matrix import Cell, Matrix
 from seq2exp.paper.estimates import compared_pairs, estimate
-from seq2exp.paper.results import DONE, FAILED, NOT_RUN, RunResult, pool, read_runs
+from seq2exp.paper.results import (
+    DONE,
+    FAILED,
+    NOT_RUN,
+    RunResult,
+    files_in_results,
+    pool,
+    read_runs,
+)
 from tests.unit.synthetic_results import (
     VIEWS,
     genes_of_fold,
     raw_config,
-    run_files,
     synthetic_matrix,
     write_results,
 )
@@ -199,7 +206,7 @@ def test_runs_that_are_missing_or_failed_stay_missing(tmp_path, matrix):
 
 
 def test_without_any_run_everything_is_missing(tmp_path, matrix):
-    found = estimate(read_runs(run_files(tmp_path, matrix)), matrix)
+    found = estimate(read_runs(files_in_results(tmp_path, matrix)), matrix)
     assert set(found.runs["status"]) == {NOT_RUN}
     assert found.accuracy["pearson"].isna().all()
     assert len(found.comparison) == 8

@@ -7,10 +7,11 @@ import pytest
 from seq2exp.matrix import Cell
 from seq2exp.paper.cells import count, in_words, number, p_value, percent, signed
 from seq2exp.paper.estimates import estimate
+from seq2exp.paper.files import table_names
 from seq2exp.paper.published import beside, printed_models, published
-from seq2exp.paper.results import read_runs
+from seq2exp.paper.results import files_in_results, read_runs
 from seq2exp.paper.settings import settings_table
-from seq2exp.paper.tables import shown_tables, table_names
+from seq2exp.paper.tables import shown_tables
 from seq2exp.paper.writers import (
     Column,
     ShownTable,
@@ -23,7 +24,6 @@ from seq2exp.schemas import read_table
 from tests.unit.synthetic_results import (
     VIEWS,
     raw_config,
-    run_files,
     synthetic_matrix,
     write_results,
 )
@@ -240,7 +240,7 @@ def test_settings_are_those_of_the_runs_not_of_the_config(files, matrix):
 
 
 def test_every_table_is_written_without_any_run(tmp_path, matrix):
-    runs = read_runs(run_files(tmp_path, matrix))
+    runs = read_runs(files_in_results(tmp_path, matrix))
     tables = shown_tables(estimate(runs, matrix), settings_table(runs, matrix), matrix)
     for table in tables:
         write_shown(table, tmp_path)
