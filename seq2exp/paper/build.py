@@ -6,9 +6,9 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from seq2exp.figures.paper import PaperFigure, paper_figures
 from seq2exp.matrix import Matrix
 from seq2exp.paper.estimates import estimate
+from seq2exp.paper.figures import PaperFigure, paper_figures
 from seq2exp.paper.page import Picture, write_page
 from seq2exp.paper.results import RunFiles, read_runs
 from seq2exp.paper.settings import settings_table

@@ -12,10 +12,10 @@ from seq2exp.figures.ablations import ablation_bars, view_bars
 from seq2exp.figures.accuracy import accuracy_of_models
 from seq2exp.figures.axis import accuracy_along_axis, curves
 from seq2exp.figures.mask_ratio import mask_ratios
-from seq2exp.figures.paper import paper_figures
 from seq2exp.matrix import Cell, Matrix
 from seq2exp.paper.build import build_paper
 from seq2exp.paper.estimates import Estimates
+from seq2exp.paper.figures import paper_figures
 from seq2exp.paper.files import NUMBERS, axis_figure, figure_names, table_names
 from seq2exp.paper.results import files_in_results
 from seq2exp.schemas import read_table
