@@ -22,7 +22,7 @@ help:
 	@echo "make demo-control  train the demo's model with and without distal bases, three seeds each"
 	@echo "make demo-paper train every model and ablation for seconds, draw the paper's tables and figures"
 	@echo "make test       run the tests"
-	@echo "make test-cluster  run the quick tests on a Slurm with one node (Debian, root)"
+	@echo "make test-cluster  run the quick tests on a real Slurm (Debian, root; skipped elsewhere)"
 	@echo "make test-slow  run the tests that take minutes"
 	@echo "make lint       check style, types and the workflow"
 	@echo "make format     put files into the project's format"
@@ -58,7 +58,7 @@ test: setup
 	pytest -q -n auto --maxprocesses 4 --dist loadfile -m "not slow and not gpu and not cluster"
 
 test-cluster: setup
-	pytest -q -m "cluster and not slow" tests/cluster
+	pytest -q -rs -m "cluster and not slow" tests/cluster
 
 test-slow: setup
 	pytest -q -m "slow or gpu or cluster"
@@ -78,7 +78,7 @@ format: setup
 # Without hashes: the CPU and the CUDA builds of torch have different ones.
 # Triton has wheels for Linux only.
 lock: setup
-	pip-compile --quiet --extra dev --constraint constraints.txt --strip-extras --no-header \
+	pip-compile --quiet --extra dev --extra enformer --constraint constraints.txt --strip-extras --no-header \
 	    --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	    --upgrade --output-file requirements.lock pyproject.toml
 	sed -i.old -e 's/^\(torch==[0-9.]*\)+[a-z0-9]*/\1/' \

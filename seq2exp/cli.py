@@ -14,6 +14,7 @@ import yaml
 
 from seq2exp import __version__
 from seq2exp.errors import UserError
+from seq2exp.model_commands import add_model_commands
 
 ERROR = "error: "
 
@@ -60,6 +61,7 @@ def main(argv: list[str] | None = None) -> None:
         "--out", type=Path, help="folder [default: paper_so_far in the results folder]"
     )
     paper.set_defaults(run=build_paper)
+    add_model_commands(commands)
     show = commands.add_parser("summary", help="print the table of a finished run")
     show.add_argument("summary", type=Path, help="summary.json of the results folder")
     show.set_defaults(run=summary)

@@ -21,8 +21,14 @@ from seq2exp.config_types import Fraction, Name, NonNegativeInt, PositiveInt, St
 from seq2exp.errors import UserError
 from seq2exp.evaluation_config import EvaluationConfig, PredictionConfig, RegionsConfig
 from seq2exp.label_config import LabelConfig
-from seq2exp.model_config import ModelConfig, NetworkConfig
-from seq2exp.paper_config import AblationConfig, as_written, setting, with_variants
+from seq2exp.model_config import (
+    ModelConfig,
+    NetworkConfig,
+    Seq2ExpRetrainConfig,
+    Seq2ExpSoftConfig,
+)
+from seq2exp.paper_config import AblationConfig, as_written, check_ablations, with_variants
+from seq2exp.peaks_config import PeaksConfig
 from seq2exp.source_config import HiCSource, Source
 from seq2exp.training_config import TrainingConfig
 
@@ -110,6 +116,8 @@ class CellLineConfig(Strict):
     dnase: Source
     hic: HiCSource | None = None
     """Left out: distance power law (``power_law``)."""
+    peaks: PeaksConfig | None = None
+    """DNase peaks, for models whose ``needs_peaks`` is true."""
     expression: Annotated[dict[Name, LabelConfig], Field(min_length=1)]
 
 
@@ -209,11 +217,10 @@ class Config(Strict):
                     f"cell_lines.{name}.expression has no {absent[0]}; add it or drop it from assays"
                 )
         for name, model in self.models.items():
-            length = model.window_length or self.window.length
-            if not self.window.promoter_length <= length <= self.window.length:
+            length = self._length(model)
+            if length > self.window.length or length % 2:
                 raise ValueError(
-                    f"models.{name}.window_length {length} must lie between "
-                    f"window.promoter_length {self.window.promoter_length} and window.length "
+                    f"models.{name}.window_length {length} must be even and at most window.length "
                     f"{self.window.length}"
                 )
             reach = 2 * max(getattr(model, "spans", [0]))
@@ -224,6 +231,35 @@ class Config(Strict):
                 )
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds: a seed is listed twice")
+        for name, view in self.evaluation.views.items():
+            if view.window_length and view.window_length > self.window.length:
+                raise ValueError(
+                    f"evaluation.views.{name}.window_length {view.window_length} is longer than the "
+                    f"stored window ({self.window.length}); shorten it"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _networks_can_read_their_windows(self) -> Self:
+        for name, model in self.models.items():
+            length = model.window_length or self.window.length
+            if isinstance(model, NetworkConfig) and length < model.least_length:
+                raise ValueError(
+                    f"models.{name}: its window has {length} bp, but a {model.kind} of these "
+                    f"settings reads {model.least_length} bp or more; lengthen it or drop the model"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _peaks_given(self) -> Self:
+        needing = [name for name, model in self.models.items() if model.needs_peaks]
+        lacking = [name for name, cell_line in self.cell_lines.items() if cell_line.peaks is None]
+        if needing and lacking:
+            raise ValueError(
+                f"models.{needing[0]} needs DNase peaks, but cell_lines.{lacking[0]}.peaks is not "
+                "given; add it (docs/add-a-cell-line.md says how peaks are called), or drop the "
+                "model"
+            )
         return self
 
     @model_validator(mode="after")
@@ -237,7 +273,14 @@ class Config(Strict):
         for name, model in self.models.items():
             length = model.window_length or stored
             needed = length + 2 * jitter
-            if isinstance(model, NetworkConfig) and needed > stored:
+            if not isinstance(model, NetworkConfig):
+                continue
+            if jitter and 2 * jitter >= length:
+                raise ValueError(
+                    f"training.augment.jitter {jitter} moves the TSS out of the window of "
+                    f"models.{name} ({length} bp); keep it below {length // 2}"
+                )
+            if needed > stored:
                 raise ValueError(
                     f"training.augment.jitter {jitter}: models.{name}.window_length {length} + 2 x "
                     f"{jitter} is more than the stored window.length {stored}; set window.length "
@@ -247,21 +290,50 @@ class Config(Strict):
 
     @model_validator(mode="after")
     def _ablations_tell_apart(self) -> Self:
-        for group, ablation in self.ablations.items():
-            base = self.models[ablation.model]
-            for variant, name in zip(ablation.variants, ablation.names(), strict=True):
-                if self.models[name] == base:
-                    raise ValueError(
-                        f"ablations.{group}.variants.{variant} changes nothing of {ablation.model}; "
-                        "remove it: the model itself is in the group's table and figure"
-                    )
-            for name in [ablation.model, *ablation.names()] if ablation.axis else []:
-                if setting(self.models[name], ablation.axis or "", self.window.length) is None:
-                    raise ValueError(
-                        f"ablations.{group}.axis: {ablation.axis!r} is no number of {name}; name a "
-                        "numeric setting that the model and all variants have"
-                    )
+        check_ablations(self.ablations, self.models, self.window.length)
         return self
+
+    @model_validator(mode="after")
+    def _masks_have_a_source(self) -> Self:
+        for name, model in self.models.items():
+            if isinstance(model, Seq2ExpRetrainConfig):
+                self._check_mask_source(f"models.{name}", model)
+        return self
+
+    def _check_mask_source(self, key: str, model: Seq2ExpRetrainConfig) -> None:
+        source = self.models.get(model.mask_from)
+        if not isinstance(source, Seq2ExpSoftConfig):
+            kind = "no such model" if source is None else f"of kind {source.kind}"
+            raise ValueError(
+                f"{key}.mask_from {model.mask_from}: {kind}; name a seq2exp_soft model"
+            )
+        if model.source is not None:
+            raise ValueError(f"{key}.source: taken from the model in mask_from; remove it")
+        if source.mask_region == "promoter":
+            raise ValueError(
+                f"{key}.mask_from {model.mask_from}: its mask is the promoter alone "
+                "(mask_region: promoter); name another model"
+            )
+        length, stored = self._length(model), self._length(source)
+        if length != stored:
+            raise ValueError(
+                f"{key}.window_length {length} differs from that of {model.mask_from} ({stored}), "
+                "where its mask comes from; make them equal"
+            )
+        least = self.window.promoter_length / length
+        if model.fraction < least:
+            raise ValueError(
+                f"{key}.fraction {model.fraction}: the promoter alone is {least:g} of the window; "
+                "raise fraction"
+            )
+        if model.placement == "shifted" and self.training.augment.reverse_complement:
+            raise ValueError(
+                f"{key}.placement shifted: with training.augment.reverse_complement a gene's mask "
+                "would move in both directions; switch one of them off"
+            )
+
+    def _length(self, model: ModelConfig) -> int:
+        return model.window_length or self.window.length
 
     def main_models(self) -> list[str]:
         """Names of the section ``models``: all but the variants of ablations."""

@@ -155,8 +155,7 @@ def test_the_architecture_has_the_sizes_of_the_config(tmp_path, matrix):
 def test_everything_is_drawn_before_any_run_and_without_masks(tmp_path):
     raw = raw_config()
     raw |= {"models": {"linear": raw["models"]["linear"]}, "ablations": {}}
-    config = raw | {"results": str(tmp_path / "results")}
-    matrix = Matrix.of(parse_config(config)).model_copy(update={"views": VIEWS})
+    matrix = Matrix.of(parse_config(raw | {"evaluation": {"views": VIEWS}}))
     assert matrix.example() is None
     build_paper(matrix, files_in_results(tmp_path / "results", matrix), tmp_path / "paper")
     page = (tmp_path / "paper" / "index.html").read_text()
