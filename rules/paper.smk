@@ -22,7 +22,7 @@ rule build_paper:
     input:
         metrics=of_all_runs(rules.train.output.metrics),
         predictions=of_all_runs(rules.predict.output.table),
-        views=of_all_runs(f"{EVALUATION}/views.tsv") if MATRIX.views else [],
+        views=of_all_runs(rules.views.output.table) if MATRIX.views else [],
         loci=EXAMPLE_LOCI,
     output:
         numbers=expand(f"{PAPER}/numbers/{{name}}.tsv", name=NUMBERS),

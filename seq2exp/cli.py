@@ -50,7 +50,6 @@ def main(argv: list[str] | None = None) -> None:
     fetch.add_argument("--list", action="store_true", help="only list them: nothing is fetched")
     fetch.add_argument("--jobs", type=int, default=4, metavar="N", help="files at once (4)")
     fetch.set_defaults(run=download)
-    add_model_commands(commands)
     paper = commands.add_parser(
         "paper",
         help="draw the paper's tables and figures from the runs that are there",
@@ -62,6 +61,7 @@ def main(argv: list[str] | None = None) -> None:
         "--out", type=Path, help="folder [default: paper_so_far in the results folder]"
     )
     paper.set_defaults(run=build_paper)
+    add_model_commands(commands)
     show = commands.add_parser("summary", help="print the table of a finished run")
     show.add_argument("summary", type=Path, help="summary.json of the results folder")
     show.set_defaults(run=summary)

@@ -27,7 +27,7 @@ from seq2exp.model_config import (
     Seq2ExpRetrainConfig,
     Seq2ExpSoftConfig,
 )
-from seq2exp.paper_config import AblationConfig, as_written, setting, with_variants
+from seq2exp.paper_config import AblationConfig, as_written, check_ablations, with_variants
 from seq2exp.peaks_config import PeaksConfig
 from seq2exp.source_config import HiCSource, Source
 from seq2exp.training_config import TrainingConfig
@@ -289,6 +289,11 @@ class Config(Strict):
         return self
 
     @model_validator(mode="after")
+    def _ablations_tell_apart(self) -> Self:
+        check_ablations(self.ablations, self.models, self.window.length)
+        return self
+
+    @model_validator(mode="after")
     def _masks_have_a_source(self) -> Self:
         for name, model in self.models.items():
             if isinstance(model, Seq2ExpRetrainConfig):
@@ -329,24 +334,6 @@ class Config(Strict):
 
     def _length(self, model: ModelConfig) -> int:
         return model.window_length or self.window.length
-
-    @model_validator(mode="after")
-    def _ablations_tell_apart(self) -> Self:
-        for group, ablation in self.ablations.items():
-            base = self.models[ablation.model]
-            for variant, name in zip(ablation.variants, ablation.names(), strict=True):
-                if self.models[name] == base:
-                    raise ValueError(
-                        f"ablations.{group}.variants.{variant} changes nothing of {ablation.model}; "
-                        "remove it: the model itself is in the group's table and figure"
-                    )
-            for name in [ablation.model, *ablation.names()] if ablation.axis else []:
-                if setting(self.models[name], ablation.axis or "", self.window.length) is None:
-                    raise ValueError(
-                        f"ablations.{group}.axis: {ablation.axis!r} is no number of {name}; name a "
-                        "numeric setting that the model and all variants have"
-                    )
-        return self
 
     def main_models(self) -> list[str]:
         """Names of the section ``models``: all but the variants of ablations."""

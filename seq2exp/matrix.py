@@ -63,7 +63,7 @@ class Matrix(Strict):
             promoter_length=config.window.promoter_length,
             views={
                 name: view.model_dump(mode="json", exclude_none=True)
-                for name, view in getattr(config.evaluation, "views", {}).items()
+                for name, view in config.evaluation.views.items()
             },
         )
 

@@ -106,6 +106,32 @@ def _fields_of_kinds() -> dict[str, set[str]]:
     return {found.model_fields["kind"].default: set(found.model_fields) for found in classes}
 
 
+def check_ablations(
+    ablations: dict[str, AblationConfig], models: dict[str, ModelConfig], window_length: int
+) -> None:
+    """Refuse variants that change nothing, and axes along which they have no number.
+
+    Raises
+    ------
+    ValueError
+        Names the key and the remedy.
+    """
+    for group, ablation in ablations.items():
+        base = models[ablation.model]
+        for variant, name in zip(ablation.variants, ablation.names(), strict=True):
+            if models[name] == base:
+                raise ValueError(
+                    f"ablations.{group}.variants.{variant} changes nothing of {ablation.model}; "
+                    "remove it: the model itself is in the group's table and figure"
+                )
+        for name in [ablation.model, *ablation.names()] if ablation.axis else []:
+            if setting(models[name], ablation.axis or "", window_length) is None:
+                raise ValueError(
+                    f"ablations.{group}.axis: {ablation.axis!r} is no number of {name}; name a "
+                    "numeric setting that the model and all variants have"
+                )
+
+
 def as_written(message: str, ablations: Any) -> str:
     """Name in a message the keys that a user wrote in place of the models made of them."""
     written = {

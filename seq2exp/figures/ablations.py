@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from seq2exp.evaluation_config import FULL_VIEW
 from seq2exp.figures.panels import (
     METRIC_LABELS,
     Point,
@@ -49,7 +50,7 @@ def ablation_bars(comparison: Path, outs: Sequence[Path], *, group: str) -> None
 def view_bars(views: Path, outs: Sequence[Path]) -> None:
     """Draw what trained models lose in each view of the test windows (views.tsv of the numbers)."""
     table = read_table(views, (*TEXT, "view", "skipped"), text=(*TEXT, "view", "skipped"))
-    table = table[(table["skipped"] == "") & (table["view"] != "full")]
+    table = table[(table["skipped"] == "") & (table["view"] != FULL_VIEW)]
     _draw(
         table.assign(label=table["model"] + ": " + table["view"]), outs, "difference to full view"
     )

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pandas as pd
 from matplotlib.axes import Axes
 
+from seq2exp.evaluation_config import FULL_VIEW
 from seq2exp.figures.panels import at_place, place_title, places_of
 from seq2exp.figures.style import (
     BLACK,
@@ -30,7 +31,6 @@ TEXT = ("cell_line", "assay", "model", "view", "skipped")
 COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, BLACK)
 MARKERS = "os^vDP"
 LABELS = {"window_length": "window length (kb)", "fraction": "share of bases that the mask keeps"}
-FULL = "full"
 MOST_TICKS = 9
 
 
@@ -98,7 +98,7 @@ def curves(accuracy: pd.DataFrame, views: pd.DataFrame, matrix: Matrix, axis: st
         }
         own = views[(views["model"] == group.model) & (views["skipped"] == "")]
         if axis == "window_length" and crops and not own.empty:
-            cropped = _points(own, {FULL: lengths[0], **crops}, "view")
+            cropped = _points(own, {FULL_VIEW: lengths[0], **crops}, "view")
             label = f"{group.model}, cropped at test time only"
             found.append(Curve(label, cropped, *next(styles), dashed=True))
     return found

@@ -20,7 +20,6 @@ from seq2exp.figures.panels import (
     published_handle,
 )
 from seq2exp.figures.style import BLACK, SKY, note, save, styled
-from seq2exp.matrix import Matrix
 from seq2exp.schemas import read_table
 
 TEXT = ("cell_line", "assay", "model")
@@ -28,7 +27,9 @@ BOX, WHISKERS = (25, 75), (5, 95)
 
 
 @styled
-def mask_ratios(mask_ratio: Path, accuracy: Path, outs: Sequence[Path], *, matrix: Matrix) -> None:
+def mask_ratios(
+    mask_ratio: Path, accuracy: Path, outs: Sequence[Path], *, models: Sequence[str]
+) -> None:
     """Draw a box a model with a mask, a panel a cell line and assay.
 
     Parameters
@@ -39,12 +40,11 @@ def mask_ratios(mask_ratio: Path, accuracy: Path, outs: Sequence[Path], *, matri
         accuracy.tsv of the paper's tables, for the published means.
     outs
         Files to write; the suffix is the format.
-    matrix
-        Says which models have a mask.
+    models
+        Which to draw, from top to bottom.
     """
     table = read_table(mask_ratio, (*TEXT, "percentile", "mask_ratio"), text=TEXT)
     published = read_table(accuracy, (*TEXT, "mask_ratio_published"), text=TEXT)
-    models = [name for name, model in matrix.models.items() if model.has_mask]
     drawn = published["model"].isin(models)
     places = places_of(published)
     figure, grid = panel_grid([max(len(models), 1)] * len(places), 1, width=5.6)

@@ -16,6 +16,7 @@ from seq2exp.figures.mask_ratio import mask_ratios
 from seq2exp.matrix import Matrix
 from seq2exp.model_config import Seq2ExpSoftConfig
 from seq2exp.paper.files import ablation_file, axis_figure, axis_settings
+from seq2exp.paper.published import masked_models
 
 INTERVALS = "Intervals: 95%, genes (in blocks of one window length) and seeds resampled."
 
@@ -54,7 +55,10 @@ def paper_figures(matrix: Matrix, numbers: Path, tables: Path) -> list[PaperFigu
             "Size of the masks",
             "Share of a window that the mask keeps, over the test genes; mean over seeds.",
             partial(
-                mask_ratios, numbers / "mask_ratio.tsv", tables / "accuracy.tsv", matrix=matrix
+                mask_ratios,
+                numbers / "mask_ratio.tsv",
+                tables / "accuracy.tsv",
+                models=masked_models(matrix),
             ),
         ),
         *(_along(matrix, numbers, axis) for axis in axis_settings(matrix)),

@@ -20,6 +20,13 @@ def published() -> pd.DataFrame:
         return read_table(path, COLUMNS, text=("cell_line", "assay", "kind", "source"))
 
 
+def masked_models(matrix: Matrix) -> list[str]:
+    """Models whose mask ratio is told: those with a mask, learned or given (MACS3's peaks)."""
+    table = published()
+    given = set(table.loc[table["mask_ratio"].notna(), "kind"])
+    return [name for name, model in matrix.models.items() if model.has_mask or model.kind in given]
+
+
 def printed_models(matrix: Matrix) -> dict[str, str]:
     """Model of the matrix -> kind, of those that published numbers are put beside.
 

@@ -14,9 +14,7 @@ import pandas as pd
 from seq2exp.comparison import gene_blocks
 from seq2exp.errors import UserError
 from seq2exp.matrix import Cell, Matrix
-from seq2exp.schemas import PREDICTION_COLUMNS, read_table
-
-VIEW_COLUMNS = ("view", "gene_id", "observed", "predicted", "mask_ratio", "skipped")
+from seq2exp.schemas import PREDICTION_COLUMNS, VIEW_COLUMNS, read_table
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +119,7 @@ def _read_run(files: RunFiles) -> RunResult:
         raise UserError(f"{files.metrics}: not JSON ({error}); train the run again") from None
     views = no_views
     if files.views is not None and files.views.exists():
-        views = read_table(files.views, VIEW_COLUMNS, text=("view", "skipped"))
+        views = read_table(files.views, VIEW_COLUMNS)
     return RunResult(files.cell, DONE, test, metrics, views)
 
 

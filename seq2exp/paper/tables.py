@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from seq2exp.matrix import Matrix
@@ -24,7 +23,7 @@ from seq2exp.paper.cells import (
 )
 from seq2exp.paper.estimates import MAIN, MASK_RATIO, Estimates
 from seq2exp.paper.files import ablation_file, seeds_table
-from seq2exp.paper.published import beside
+from seq2exp.paper.published import beside, masked_models
 from seq2exp.paper.writers import Column, ShownTable
 
 PRINTED = ("mse", "mae", "pearson")
@@ -84,11 +83,9 @@ def accuracy(estimates: Estimates, matrix: Matrix) -> ShownTable:
 def masks(estimates: Estimates, matrix: Matrix) -> ShownTable:
     """Accuracy and size of the masks of the models that have one (table 2)."""
     table = _main(estimates, matrix)
-    masked = [
-        matrix.models[model].has_mask if isinstance(model, str) else np.isfinite(ratio)
-        for model, ratio in zip(table["model"], table["mask_ratio_published"], strict=True)
-    ]
-    table = table[masked].reset_index(drop=True)
+    masked = table["model"].isin(masked_models(matrix))
+    printed = table["model"].isna() & table["mask_ratio_published"].notna()
+    table = table[masked | printed].reset_index(drop=True)
     columns = [
         *place_columns(table, matrix),
         model_column(table),

@@ -10,11 +10,10 @@ import pandas as pd
 
 from seq2exp.comparison import METRICS, bootstrap, gene_metrics, holm, interval, sign_p_value
 from seq2exp.errors import UserError
+from seq2exp.evaluation_config import FULL_VIEW
 from seq2exp.matrix import Matrix
 from seq2exp.paper.results import Pooled, RunResult
 
-FULL = "full"
-"""Name of the view that changes nothing."""
 MASK_RATIO = "mask_ratio"
 ENDS = ("", "_low", "_high", "_p", "_p_holm")
 COLUMNS = [
@@ -46,7 +45,7 @@ def view_table(
 def _model_rows(
     model: str, runs: Sequence[RunResult], pooled: Pooled, matrix: Matrix
 ) -> list[dict[str, Any]]:
-    names = [FULL, *matrix.views]
+    names = [FULL_VIEW, *matrix.views]
     rows: list[dict[str, Any]] = [
         {"model": model, "view": name, "seeds": 0, "genes": 0, "skipped": ""} for name in names
     ]
@@ -67,8 +66,8 @@ def _model_rows(
         if view in views:
             row |= {"seeds": len(views[view][0]), "genes": len(observed)}
             row |= _figures(observed, *views[view], draws[view])
-        if view in views and view != FULL:
-            row |= _differences(row, rows[0], draws[view], draws[FULL])
+        if view in views and view != FULL_VIEW:
+            row |= _differences(row, rows[0], draws[view], draws[FULL_VIEW])
     for metric in METRICS:
         adjusted = holm([row.get(f"{metric}_difference_p", np.nan) for row in rows])
         for row, p_value in zip(rows, adjusted, strict=True):

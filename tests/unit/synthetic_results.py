@@ -59,8 +59,8 @@ def raw_config() -> dict:
 
 def synthetic_matrix(*, views: dict | None = None, **changes: object) -> Matrix:
     """The matrix of that config, with window lengths below the promoter's allowed."""
-    raw = raw_config() | changes
-    return Matrix.of(parse_config(raw)).model_copy(update={"views": views or {}})
+    raw = raw_config() | {"evaluation": {"views": views or {}}} | changes
+    return Matrix.of(parse_config(raw))
 
 
 def genes_of_fold(fold: int, count: int) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from seq2exp.paper.build import build_paper
 from seq2exp.paper.estimates import Estimates
 from seq2exp.paper.figures import paper_figures
 from seq2exp.paper.files import NUMBERS, axis_figure, figure_names, table_names
+from seq2exp.paper.published import masked_models
 from seq2exp.paper.results import files_in_results
 from seq2exp.schemas import read_table
 from tests.unit.synthetic_results import VIEWS, raw_config, synthetic_matrix, write_results
@@ -122,7 +123,8 @@ def test_axis_and_mask_figures_label_what_they_show(folder, matrix, tmp_path):
     words = texts(out)
     for label in ("window length (kb)", "seq2exp_soft, cropped at test time only", "0.5", "10"):
         assert label in words
-    mask_ratios(numbers / "mask_ratio.tsv", folder / "tables/accuracy.tsv", [out], matrix=matrix)
+    models = masked_models(matrix)
+    mask_ratios(numbers / "mask_ratio.tsv", folder / "tables/accuracy.tsv", [out], models=models)
     words = texts(out)
     assert "seq2exp_soft-no_kl" in words
     assert "linear" not in words  # it has no mask
@@ -153,8 +155,7 @@ def test_the_architecture_has_the_sizes_of_the_config(tmp_path, matrix):
 def test_everything_is_drawn_before_any_run_and_without_masks(tmp_path):
     raw = raw_config()
     raw |= {"models": {"linear": raw["models"]["linear"]}, "ablations": {}}
-    config = raw | {"results": str(tmp_path / "results")}
-    matrix = Matrix.of(parse_config(config)).model_copy(update={"views": VIEWS})
+    matrix = Matrix.of(parse_config(raw | {"evaluation": {"views": VIEWS}}))
     assert matrix.example() is None
     build_paper(matrix, files_in_results(tmp_path / "results", matrix), tmp_path / "paper")
     page = (tmp_path / "paper" / "index.html").read_text()
