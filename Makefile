@@ -73,7 +73,7 @@ format: setup
 # Without hashes: the CPU and the CUDA builds of torch have different ones.
 # Triton has wheels for Linux only.
 lock: setup
-	pip-compile --quiet --extra dev --constraint constraints.txt --strip-extras --no-header \
+	pip-compile --quiet --extra dev --extra enformer --constraint constraints.txt --strip-extras --no-header \
 	    --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	    --upgrade --output-file requirements.lock pyproject.toml
 	sed -i.old -e 's/^\(torch==[0-9.]*\)+[a-z0-9]*/\1/' \

@@ -51,6 +51,12 @@ BENCHMARKS = f"{RESULTS}/benchmarks"
 ENVIRONMENT = "../envs/seq2exp.yaml"  # used with --software-deployment-method conda
 
 
+def teacher(wildcards):
+    """The trained model whose mask a model takes (``mask_from``), of the same run; most have none."""
+    source = getattr(MODELS[wildcards.model], "mask_from", None)
+    return f"{MODEL}/model.ckpt".format(**{**wildcards, "model": source}) if source else []
+
+
 # ------------------------------------------------------------------------------- figures
 
 LOCI = range(1, CONFIG.evaluation.loci + 1)

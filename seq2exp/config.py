@@ -21,7 +21,12 @@ from seq2exp.config_types import Fraction, Name, NonNegativeInt, PositiveInt, St
 from seq2exp.errors import UserError
 from seq2exp.evaluation_config import EvaluationConfig, PredictionConfig, RegionsConfig
 from seq2exp.label_config import LabelConfig
-from seq2exp.model_config import ModelConfig, NetworkConfig
+from seq2exp.model_config import (
+    ModelConfig,
+    NetworkConfig,
+    Seq2ExpRetrainConfig,
+    Seq2ExpSoftConfig,
+)
 from seq2exp.source_config import HiCSource, Source
 from seq2exp.training_config import TrainingConfig
 
@@ -206,7 +211,7 @@ class Config(Strict):
                     f"cell_lines.{name}.expression has no {absent[0]}; add it or drop it from assays"
                 )
         for name, model in self.models.items():
-            length = model.window_length or self.window.length
+            length = self._length(model)
             if length > self.window.length or length % 2:
                 raise ValueError(
                     f"models.{name}.window_length {length} must be even and at most window.length "
@@ -225,6 +230,17 @@ class Config(Strict):
                 raise ValueError(
                     f"evaluation.views.{name}.window_length {view.window_length} is longer than the "
                     f"stored window ({self.window.length}); shorten it"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _networks_can_read_their_windows(self) -> Self:
+        for name, model in self.models.items():
+            length = model.window_length or self.window.length
+            if isinstance(model, NetworkConfig) and length < model.least_length:
+                raise ValueError(
+                    f"models.{name}: its window has {length} bp, but a {model.kind} of these "
+                    f"settings reads {model.least_length} bp or more; lengthen it or drop the model"
                 )
         return self
 
@@ -253,6 +269,48 @@ class Config(Strict):
                     f"to {needed} and models.{name}.window_length to {length}, or lower jitter"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _masks_have_a_source(self) -> Self:
+        for name, model in self.models.items():
+            if isinstance(model, Seq2ExpRetrainConfig):
+                self._check_mask_source(f"models.{name}", model)
+        return self
+
+    def _check_mask_source(self, key: str, model: Seq2ExpRetrainConfig) -> None:
+        source = self.models.get(model.mask_from)
+        if not isinstance(source, Seq2ExpSoftConfig):
+            kind = "no such model" if source is None else f"of kind {source.kind}"
+            raise ValueError(
+                f"{key}.mask_from {model.mask_from}: {kind}; name a seq2exp_soft model"
+            )
+        if model.source is not None:
+            raise ValueError(f"{key}.source: taken from the model in mask_from; remove it")
+        if source.mask_region == "promoter":
+            raise ValueError(
+                f"{key}.mask_from {model.mask_from}: its mask is the promoter alone "
+                "(mask_region: promoter); name another model"
+            )
+        length, stored = self._length(model), self._length(source)
+        if length != stored:
+            raise ValueError(
+                f"{key}.window_length {length} differs from that of {model.mask_from} ({stored}), "
+                "where its mask comes from; make them equal"
+            )
+        least = self.window.promoter_length / length
+        if model.fraction < least:
+            raise ValueError(
+                f"{key}.fraction {model.fraction}: the promoter alone is {least:g} of the window; "
+                "raise fraction"
+            )
+        if model.placement == "shifted" and self.training.augment.reverse_complement:
+            raise ValueError(
+                f"{key}.placement shifted: with training.augment.reverse_complement a gene's mask "
+                "would move in both directions; switch one of them off"
+            )
+
+    def _length(self, model: ModelConfig) -> int:
+        return model.window_length or self.window.length
 
     def sources(self) -> Iterator[tuple[str, Source]]:
         """Every file of the config with its key, e.g. ``("cell_lines.K562.dnase", Source)``."""

@@ -10,13 +10,11 @@ import numpy as np
 import torch
 
 from seq2exp.batching import consecutive_batches
-from seq2exp.bottleneck import BetaParameters
 from seq2exp.checkpoints import TrainedModel, load_checkpoint
 from seq2exp.errors import UserError
 from seq2exp.loader import WindowLoader
 from seq2exp.masks import MaskWriter
 from seq2exp.models.interface import Output
-from seq2exp.models.seq2exp import Seq2ExpSoft
 from seq2exp.packing import Batch, unpack
 from seq2exp.schemas import GENE_COLUMNS, PREDICTION_COLUMNS, SPLITS, read_table, write_table
 from seq2exp.store import WindowStore, open_store
@@ -111,10 +109,13 @@ def mask_writer(
     """Open a mask store for writing; nothing for a model without masks."""
     if out_masks is None:
         return nullcontext()
-    has_beta = isinstance(trained.model, Seq2ExpSoft)
-    tracks = ("mask", "sequence_part", "prior") if has_beta else ("mask",)
+    tracks = ("mask", *trained.model.evidence_tracks)
     length = trained.shape.window_length
-    meta = {**trained.meta, "promoter_length": trained.shape.promoter_length}
+    meta = {
+        **trained.meta,
+        "promoter_length": trained.shape.promoter_length,
+        "hard_mask": trained.model.hard_mask,
+    }
     return MaskWriter(out_masks, gene_ids, length, tracks=tracks, meta=meta)
 
 
@@ -151,11 +152,5 @@ def _forward_all(
 def mask_tracks(trained: TrainedModel, batch: Batch, output: Output) -> dict[str, np.ndarray]:
     """Per-base tracks (B, L) of one batch: the mask, and what sequence and signals each say."""
     assert output.mask is not None
-    tracks = {"mask": output.mask}
-    if isinstance(trained.model, Seq2ExpSoft):
-        assert output.alpha is not None
-        assert output.beta is not None
-        prior = trained.model.prior(batch.signals)
-        sequence = BetaParameters(output.alpha - prior.alpha, output.beta - prior.beta)
-        tracks |= {"sequence_part": sequence.mean(), "prior": prior.mean()}
+    tracks = {"mask": output.mask, **trained.model.evidence(batch, output)}
     return {name: values.float().cpu().numpy() for name, values in tracks.items()}

@@ -7,6 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from seq2exp.config import Config
 from seq2exp.contacts import open_contact_map
 from seq2exp.errors import UserError
 from seq2exp.filetypes import kind_of, require_kind
+from seq2exp.model_config import EnformerConfig
 from seq2exp.reference import match_chromosome, shown
 from seq2exp.schemas import GENE_COLUMNS, MRNA_FEATURES, read_header
 from seq2exp.source_config import HiCSource, Source
@@ -25,6 +27,8 @@ _LINES = 10_000
 
 def preflight(config: Config, origin: str = "config") -> None:
     """Check every file of the config that is on this disk (``path``, or ``url`` with file://).
+
+    And that the packages which some kinds of models need are installed.
 
     Existence, size, first bytes, and by use: bigWigs are whole, Hi-C maps have the resolution and
     the normalisation, tables the columns, BED and GTF lines theirs; all files agree on chromosome
@@ -70,6 +74,7 @@ def problems(config: Config, *, across: bool = True) -> Iterator[tuple[str, str]
     if config.genome.features:
         columns["genome.features.table"] = (config.genome.features.id_column, *MRNA_FEATURES)
     assembly = _Assembly(config, across)
+    yield from _missing_packages(config)
     for key, source in config.sources():
         path = local_path(source)
         if path is None:
@@ -81,6 +86,12 @@ def problems(config: Config, *, across: bool = True) -> Iterator[tuple[str, str]
                     _check_use(path, key, source, columns, assembly)
         except UserError as error:
             yield key, str(error)
+
+
+def _missing_packages(config: Config) -> Iterator[tuple[str, str]]:
+    for name, model in config.models.items():
+        if isinstance(model, EnformerConfig) and find_spec(model.PACKAGE) is None:
+            yield f"models.{name}", model.MISSING
 
 
 class _Assembly:

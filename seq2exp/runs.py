@@ -14,11 +14,19 @@ from pydantic import TypeAdapter
 from seq2exp import __version__
 from seq2exp.batching import consecutive_batches
 from seq2exp.caduceus import set_scan_backend
+from seq2exp.checkpoints import TrainedModel, load_checkpoint
 from seq2exp.errors import UserError
 from seq2exp.folds import overlapping_windows
 from seq2exp.loader import Batches, WindowLoader
-from seq2exp.model_config import ModelConfig, SignalLinearConfig
+from seq2exp.model_config import (
+    ModelConfig,
+    Seq2ExpRetrainConfig,
+    Seq2ExpSoftConfig,
+    SignalLinearConfig,
+)
 from seq2exp.models import ExpressionModel, InputShape, build_model
+from seq2exp.models.seq2exp_retrain import Seq2ExpRetrain
+from seq2exp.models.seq2exp_soft import Seq2ExpSoft
 from seq2exp.schemas import read_table
 from seq2exp.store import WindowStore
 from seq2exp.training_config import TrainingConfig
@@ -52,6 +60,8 @@ class TrainingJob(NamedTuple):
     run: Run
     model: ModelConfig
     training: TrainingConfig
+    teacher: Path | None = None
+    """Checkpoint of the trained model whose mask the model takes (`Seq2ExpRetrainConfig`)."""
 
     def to_json(self) -> str:
         """Write it as text."""
@@ -61,6 +71,7 @@ class TrainingJob(NamedTuple):
             "run": self.run._asdict(),
             "model": self.model.model_dump(mode="json"),
             "training": self.training.model_dump(mode="json"),
+            "teacher": None if self.teacher is None else str(self.teacher),
         }
         return json.dumps(fields)
 
@@ -74,6 +85,7 @@ class TrainingJob(NamedTuple):
             Run(**fields["run"]),
             TypeAdapter(ModelConfig).validate_python(fields["model"]),
             TrainingConfig(**fields["training"]),
+            None if fields["teacher"] is None else Path(fields["teacher"]),
         )
 
     def input_shape(self, store: WindowStore) -> InputShape:
@@ -85,6 +97,11 @@ class TrainingJob(NamedTuple):
     def new_network(self, store: WindowStore) -> ExpressionModel:
         """Build the untrained model; its weights are drawn from torch's global generator."""
         network = build_model(self.model, self.input_shape(store))
+        if isinstance(network, Seq2ExpRetrain):
+            assert self.teacher is not None
+            trained = load_teacher(self.teacher, self.run).model
+            assert isinstance(trained, Seq2ExpSoft)
+            network.source.take_weights(trained)
         set_scan_backend(network, self.training.scan_backend)
         return network
 
@@ -98,8 +115,42 @@ class TrainingJob(NamedTuple):
             "model": self.model.model_dump(mode="json"),
             "training": self.training.model_dump(mode="json", exclude=set(TrainingConfig.HOW)),
         }
+        if self.teacher is not None:
+            decides["teacher"] = hashlib.sha256(self.teacher.read_bytes()).hexdigest()
         text = json.dumps(decides, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def with_teacher(job: TrainingJob) -> TrainingJob:
+    """Complete the settings of a model that takes the mask of a trained one.
+
+    Raises
+    ------
+    UserError
+        There is no such checkpoint, or it is of another kind, or of another run.
+    """
+    if not isinstance(job.model, Seq2ExpRetrainConfig):
+        return job
+    if job.teacher is None:
+        raise UserError(f"model {job.run.model}: needs the checkpoint of {job.model.mask_from}")
+    source = load_teacher(job.teacher, job.run).config
+    return job._replace(model=job.model.model_copy(update={"source": source}))
+
+
+def load_teacher(checkpoint: Path, run: Run) -> TrainedModel:
+    """Open the trained soft model whose mask a run takes; errors as of :func:`with_teacher`."""
+    teacher = load_checkpoint(checkpoint)
+    if not isinstance(teacher.config, Seq2ExpSoftConfig):
+        raise UserError(
+            f"{checkpoint}: of kind {teacher.config.kind}; the mask has to come from a seq2exp_soft"
+        )
+    for key in ("assay", "fold"):  # it must not have seen this run's test genes
+        expected, found = getattr(run, key), teacher.meta[key]
+        if found != expected:
+            raise UserError(
+                f"{checkpoint}: trained with {key} {found}, not {expected}; take the model of this run"
+            )
+    return teacher
 
 
 def open_splits(job: TrainingJob, store: WindowStore) -> Splits:

@@ -20,7 +20,7 @@ from seq2exp.batching import Share
 from seq2exp.metrics import accuracy
 from seq2exp.models.interface import ExpressionModel
 from seq2exp.packing import PackedBatch, unpack
-from seq2exp.recipe import expression_loss, learning_rate
+from seq2exp.recipe import learning_rate
 from seq2exp.stopping import StopSignals
 from seq2exp.training_config import AugmentConfig, TrainingConfig
 
@@ -31,7 +31,7 @@ TRAIN_METRICS = ("train_loss", "train_kl")
 
 
 class ExpressionTask(L.LightningModule):
-    """A model, its loss and its validation metrics.
+    """A model in training, and its validation metrics.
 
     Parameters
     ----------
@@ -39,8 +39,6 @@ class ExpressionTask(L.LightningModule):
         Any model of the registry.
     training
         The recipe.
-    kl_weight
-        Weight of the mask's KL.
     label_scale
         Standard deviation by which the loss divides labels; 1 where they are not standardised.
     seed
@@ -59,7 +57,6 @@ class ExpressionTask(L.LightningModule):
         model: ExpressionModel,
         training: TrainingConfig,
         *,
-        kl_weight: float,
         label_scale: float,
         seed: int,
         contact_bin: int,
@@ -68,7 +65,7 @@ class ExpressionTask(L.LightningModule):
     ) -> None:
         super().__init__()
         self.model, self.training_config = model, training
-        self.kl_weight, self.label_scale = kl_weight, label_scale
+        self.label_scale = label_scale
         self.seed, self.contact_bin = seed, contact_bin
         self.share, self.validation_genes = share, validation_genes
         self._validated: list[tuple[Tensor, ...]] = []
@@ -80,9 +77,7 @@ class ExpressionTask(L.LightningModule):
         seeds = step.generate_state(windows, np.uint64)[own].tolist()
         batch = unpack(self.augmented(packed, windows, own), contact_bin=self.contact_bin)
         output = self.model(batch._replace(seeds=tuple(seeds)))
-        loss = expression_loss(
-            output, batch.label, kl_weight=self.kl_weight, label_scale=self.label_scale
-        )
+        loss = self.model.loss(output, batch.label, label_scale=self.label_scale)
         self.log_dict(
             {"train_loss": loss.total.detach(), "train_kl": loss.kl.detach()},
             batch_size=len(batch.label),
@@ -106,10 +101,9 @@ class ExpressionTask(L.LightningModule):
             if output.mask is None
             else output.mask.mean(dim=1)
         )
-        loss = expression_loss(
-            output, batch.label, kl_weight=self.kl_weight, label_scale=self.label_scale
-        ).total.expand_as(output.prediction)
-        self._validated.append((batch.label, output.prediction, mask_ratio, loss))
+        loss = self.model.loss(output, batch.label, label_scale=self.label_scale).total
+        figures = (batch.label, output.prediction, mask_ratio, loss.expand_as(output.prediction))
+        self._validated.append(figures)
 
     def on_validation_epoch_end(self) -> None:
         own = torch.stack([torch.cat(part) for part in zip(*self._validated, strict=True)])
@@ -150,7 +144,7 @@ class ExpressionTask(L.LightningModule):
     def configure_optimizers(self) -> Any:
         recipe = self.training_config
         optimizer = AdamW(
-            self.model.parameters(),
+            [weight for weight in self.model.parameters() if weight.requires_grad],
             lr=recipe.learning_rate,
             betas=recipe.betas,
             weight_decay=recipe.weight_decay,

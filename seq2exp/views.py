@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,13 +21,15 @@ from torch import Tensor
 
 from seq2exp.augment import crop
 from seq2exp.batching import consecutive_batches
-from seq2exp.bottleneck import apply_fixed_bases
+from seq2exp.bottleneck import BetaParameters, apply_fixed_bases
 from seq2exp.checkpoints import TrainedModel, load_checkpoint
 from seq2exp.errors import UserError
 from seq2exp.evaluation_config import FULL_VIEW, ViewConfig
+from seq2exp.fixed_masks import free_bases, shift_mask, top_bases
 from seq2exp.loader import WindowLoader
 from seq2exp.model_config import SIGNALS
-from seq2exp.models.interface import MaskDraw, MaskedModel, keep_signals, promoter_of
+from seq2exp.models.interface import keep_signals, promoter_of
+from seq2exp.models.masked import MaskedModel, Proposal
 from seq2exp.packing import Batch, PackedBatch, unpack
 from seq2exp.schemas import PREDICTION_COLUMNS, VIEW_COLUMNS, read_table, write_table
 from seq2exp.store import WindowStore, open_store
@@ -140,7 +141,7 @@ def show(packed: PackedBatch, view: ViewConfig, *, contact_bin: int) -> Batch:
 
 
 def show_mask(
-    own: MaskDraw, view: ViewConfig, blacklist: Tensor, promoter: slice, gene_ids: Sequence[str]
+    own: Proposal, view: ViewConfig, blacklist: Tensor, promoter: slice, genes: Sequence[int]
 ) -> Tensor:
     """Give the mask (B, L) of a view: first its top share, then shifted or cut to the promoter.
 
@@ -152,68 +153,20 @@ def show_mask(
         Changes the mask.
     blacklist, promoter
         bool (B, L), and the promoter in coordinates of the window. Their bases keep their 0 and 1.
-    gene_ids
-        (B,).
+    genes
+        (B,): rows of the store; they decide how far each mask is shifted.
     """
-    fixed = apply_fixed_bases(torch.zeros_like(own.mask), blacklist, promoter)
-    free = (apply_fixed_bases(torch.ones_like(fixed), blacklist, promoter) > fixed).unbind()
-    mask = own.mask
     if view.mask == "promoter":
-        return fixed
+        return apply_fixed_bases(torch.zeros_like(own.mask), blacklist, promoter)
+    mask = own.mask
     if view.mask_fraction is not None:
-        assert own.parameters is not None
-        count = int(view.mask_fraction * mask.shape[1] + 1e-9)  # 0.1 * 70 is 7, not 6.999...
-        count -= promoter.stop - promoter.start
-        tops = zip(own.parameters.mean(), free, strict=True)
-        mask = fixed + torch.stack([top_bases(mean, among, count) for mean, among in tops])
+        assert own.alpha is not None
+        assert own.beta is not None
+        mean = apply_fixed_bases(BetaParameters(own.alpha, own.beta).mean(), blacklist, promoter)
+        mask = apply_fixed_bases(top_bases(mean, view.mask_fraction), blacklist, promoter)
     if view.mask == "shifted":
-        rolls = zip(mask, free, gene_ids, strict=True)
-        mask = torch.stack([rolled(one, among, gene_id) for one, among, gene_id in rolls])
+        mask = shift_mask(mask, free_bases(blacklist, promoter), genes)
     return mask
-
-
-def top_bases(mean: Tensor, among: Tensor, count: int) -> Tensor:
-    """1 on at most ``count`` bases with the highest mean mask, 0 elsewhere; (L,).
-
-    Bases tied with the first one left out are left out with it, as in ``regions.call_regions``.
-
-    Parameters
-    ----------
-    mean
-        (L,).
-    among
-        bool (L,): bases to choose from.
-    count
-        May be negative: no base.
-    """
-    candidates = mean[among]
-    if count >= len(candidates):
-        return among.to(mean.dtype)
-    if count <= 0:
-        return torch.zeros_like(mean)
-    first_left_out = candidates.topk(count + 1)[0][-1]
-    return (among & (mean > first_left_out)).to(mean.dtype)
-
-
-def rolled(mask: Tensor, among: Tensor, gene_id: str) -> Tensor:
-    """Roll a mask (L,) over some of its bases, bool (L,), as if they were a ring.
-
-    Size and pieces stay the same, but for pieces that meet a base outside ``among`` or the window's
-    end. The offset is uniform over all that move the mask, and a function of the gene id alone, so
-    that every model and seed is shown the same.
-    """
-    places = among.nonzero().squeeze(1)
-    moved = mask.clone()
-    if len(places) > 1:
-        offset = 1 + int(_share(gene_id) * (len(places) - 1))
-        moved[places] = mask[places].roll(offset)
-    return moved
-
-
-def _share(text: str) -> float:
-    """A number in [0, 1) that looks random, but is the same for the same text."""
-    digest = blake2b(text.encode(), digest_size=6).digest()
-    return int.from_bytes(digest) / 256**6
 
 
 # --------------------------------------------------------------------------- predictions
@@ -232,27 +185,25 @@ def _predict(
 ) -> dict[str, np.ndarray]:
     """Prediction and mask ratio of each window (n, 2) in each view."""
     store = windows.dataset.store
-    gene_ids = store.genes["gene_id"].to_numpy()
     results: dict[str, list[np.ndarray]] = {name: [] for name in views}
     groups: dict[_Shown, list[str]] = {}
     for name, view in views.items():
         groups.setdefault(_Shown(view.window_length, view.signals), []).append(name)
     for packed in windows if views else ():
-        ids = gene_ids[packed.index.numpy()].tolist()
         moved = packed.to(device)
         for names in groups.values():
             batch = show(moved, views[names[0]], contact_bin=store.contact_bin)
-            for name, result in _results(trained, batch, names, views, ids):
+            for name, result in _results(trained, batch, names, views):
                 results[name].append(result)
     return {name: np.concatenate(found) for name, found in results.items()}
 
 
 def _results(
-    trained: TrainedModel, batch: Batch, names: list[str], views: Views, gene_ids: list[str]
+    trained: TrainedModel, batch: Batch, names: list[str], views: Views
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (B, 2) for each of the views of one batch: the mask is made once."""
     model = trained.model
-    own: MaskDraw | None = None
+    own: Proposal | None = None
     for name in names:
         mask: Tensor | None
         if views[name].changes_mask:
@@ -260,7 +211,7 @@ def _results(
             if own is None:
                 own = model.mask_of(batch)
             promoter = promoter_of(batch, trained.shape)
-            mask = show_mask(own, views[name], batch.blacklist, promoter, gene_ids)
+            mask = show_mask(own, views[name], batch.blacklist, promoter, batch.index.tolist())
             prediction = model.predict_from(batch, mask)
         else:
             prediction, mask, *_ = model(batch)

@@ -11,26 +11,34 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from seq2exp.model_config import CaduceusConfig, CaduceusSignalsConfig, Seq2ExpSoftConfig
+from seq2exp.model_config import (
+    CaduceusConfig,
+    CaduceusSignalsConfig,
+    Seq2ExpHardConfig,
+    Seq2ExpSoftConfig,
+)
 from seq2exp.models import ExpressionModel, InputShape, Output, build_model
 from seq2exp.models.released_names import convert_weights, our_name
 from seq2exp.packing import Batch
-from seq2exp.recipe import expression_loss
 
 OUTPUT_TOLERANCE = 1e-4
 GRADIENT_TOLERANCE = 1e-3
+HARD = "seq2exp_hard"
 KINDS = {
     "seq2exp_soft": Seq2ExpSoftConfig,
+    HARD: Seq2ExpHardConfig,
     "caduceus": CaduceusConfig,
     "caduceus_signals": CaduceusSignalsConfig,
 }
-KL_WEIGHT = Seq2ExpSoftConfig().kl_weight
+RELEASED = {HARD: {"padding": "longest"}}
+"""Settings beside the sizes that the released code has no choice of."""
 
 
 class Agreement(NamedTuple):
@@ -58,11 +66,11 @@ def build(golden: dict[str, np.ndarray]) -> ExpressionModel:
     """A model of the file's kind and sizes, with its weights."""
     kind = str(golden["in.kind"])
     weights = section(golden, "weights.")
-    ours = convert_weights(weights)
+    ours = convert_weights(weights, shared_backbone=kind == HARD)
     layers = {name.split(".")[0]: 0 for name in ours if ".layers." in name}
     for name in ours:
         if ".layers." in name:
-            stack, number = name.split(".")[0], int(name.split(".")[2])
+            stack, number = name.split(".")[0], int(name.split(".layers.")[1].split(".")[0])
             layers[stack] = max(layers[stack], number + 1)
     some = next(name.rsplit(".", 1)[0] for name in ours if name.endswith("rightward.A_log"))
     d_inner, d_state = ours[f"{some}.A_log"].shape
@@ -76,7 +84,8 @@ def build(golden: dict[str, np.ndarray]) -> ExpressionModel:
     if kind == "seq2exp_soft":
         sizes |= {f"{stack}_layers": n for stack, n in layers.items()}
     else:
-        sizes["layers"] = layers["backbone"]
+        (sizes["layers"],) = layers.values()
+    sizes |= RELEASED.get(kind, {})
     _, length, _ = golden["in.sequence_onehot"].shape
     shape = InputShape(
         length, int(golden["in.promoter_length"]), golden["in.rna_features"].shape[-1]
@@ -120,18 +129,19 @@ def check(path: Path) -> Agreement:
         golden = dict(archive)
     model, batch = build(golden), inputs(golden)
     output = model(batch)
-    loss = expression_loss(output, batch.label, kl_weight=KL_WEIGHT)
+    loss = model.loss(output, batch.label)
     loss.total.backward()
     losses = {"total_loss": loss.total, "prediction_loss": loss.prediction}
     outputs = output_errors(output, losses, section(golden, "out."))
 
     parameters = dict(model.named_parameters())
+    names = partial(our_name, shared_backbone=str(golden["in.kind"]) == HARD)
     gradients = {}
     for name, value in section(golden, "grad.").items():
-        ours = parameters[our_name(name)].grad
+        ours = parameters[names(name)].grad
         assert ours is not None, f"{name} got no gradient"
         gradients[name] = ((ours - value).abs().max() / value.abs().max().clamp(min=1e-12)).item()
-    unchecked = set(parameters) - {our_name(name) for name in gradients}
+    unchecked = set(parameters) - {names(name) for name in gradients}
     if unchecked:
         raise SystemExit(f"{path}: no golden gradient for {sorted(unchecked)}")
     worst_output = max(outputs, key=outputs.__getitem__)

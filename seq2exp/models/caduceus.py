@@ -15,6 +15,7 @@ from seq2exp.models.interface import (
     ExpressionModel,
     InputShape,
     Output,
+    keep_signals,
     network_features,
     network_signals,
     promoter_of,
@@ -38,6 +39,7 @@ class Caduceus(ExpressionModel):
         zero_biases(self)
 
     def forward(self, batch: Batch) -> Output:
+        batch = keep_signals(batch, self.config.signals)
         x = batch.sequence  # (B, L, 4)
         if self.reads_signals:
             signals = network_signals(batch.signals, self.config.signal_transform)

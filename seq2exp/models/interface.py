@@ -6,12 +6,13 @@ Axes: B batch, L window length (bp), P promoter length (bp), S signals, F gene f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seq2exp.bottleneck import BetaParameters, promoter_slice
+from seq2exp.bottleneck import promoter_slice
 from seq2exp.model_config import SIGNALS, Signal
 from seq2exp.packing import Batch
 
@@ -29,15 +30,19 @@ class Output(NamedTuple):
     """(B, L)."""
     kl: Tensor | None = None
     """Scalar, KL of the mask from its marginal."""
+    for_loss: dict[str, Tensor] | None = None
+    """In training: what the model's own loss reads beside the above."""
 
 
-class MaskDraw(NamedTuple):
-    """Which bases the predictor sees, and the density that this comes from."""
+class Loss(NamedTuple):
+    """Parts of the training loss; scalars."""
 
-    mask: Tensor
-    """(B, L) in [0, 1]: 1 on the promoter, 0 on the blacklist elsewhere."""
-    parameters: BetaParameters | None = None
-    """Before bases are fixed; None for a mask that has no density."""
+    total: Tensor
+    """What training minimises."""
+    prediction: Tensor
+    """How far the predictions are from the labels."""
+    kl: Tensor
+    """Of the mask, unweighted; 0 for models without one."""
 
 
 class InputShape(NamedTuple):
@@ -129,7 +134,25 @@ def promoter_of(batch: Batch, shape: InputShape) -> slice:
 
 
 class ExpressionModel(nn.Module):
-    """Base of every model: a forward pass from a Batch to an Output."""
+    """Base of every model: a forward pass from a Batch to an Output, and what training minimises."""
+
+    config: Any
+    """Settings of the model's kind (:mod:`seq2exp.model_config`)."""
+
+    hard_mask: ClassVar[bool] = False
+    """Whether its mask, in evaluation, is of zeros and ones: the ones are its regions as they are."""
+    evidence_tracks: tuple[str, ...] = ()
+    """What :meth:`evidence` gives, by the names of the mask store."""
+
+    def evidence(self, batch: Batch, output: Output) -> dict[str, Tensor]:
+        """Tell what sequence and signals each say of the mask; (B, L) each.
+
+        Parameters
+        ----------
+        batch, output
+            What the model was given, and what it gave.
+        """
+        return {}
 
     reads_signals = False
     """Whether the prediction depends on the signals of the window."""
@@ -137,21 +160,23 @@ class ExpressionModel(nn.Module):
     def forward(self, batch: Batch) -> Output:
         raise NotImplementedError
 
+    def loss(self, output: Output, label: Tensor, *, label_scale: float = 1.0) -> Loss:
+        """Smooth-L1 of the prediction, and where there is a KL, the config's ``kl_weight`` times it.
+
+        Parameters
+        ----------
+        output
+            Of a forward pass, with prediction (B,).
+        label
+            (B,).
+        label_scale
+            The label's standard deviation where training standardises it: errors are divided by it.
+        """
+        prediction = F.smooth_l1_loss(output.prediction / label_scale, label / label_scale)
+        if output.kl is None:
+            return Loss(prediction, prediction, prediction.new_zeros(()))
+        return Loss(prediction + self.config.kl_weight * output.kl, prediction, output.kl)
+
     def reads_length(self, length: int) -> bool:
         """Whether it can also read its windows cropped to ``length`` bp about the TSS."""
         return False
-
-
-class MaskedModel(ExpressionModel):
-    """A model whose predictor sees the bases that a mask shows; forward is one after the other."""
-
-    ranks_bases = False
-    """Whether the mask has a density, whose mean ranks all bases of the window."""
-
-    def mask_of(self, batch: Batch) -> MaskDraw:
-        """Say which bases to see: drawn in training, the model's choice in evaluation."""
-        raise NotImplementedError
-
-    def predict_from(self, batch: Batch, mask: Tensor) -> Tensor:
-        """Predict (B,) from what any mask (B, L) shows."""
-        raise NotImplementedError

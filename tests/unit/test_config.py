@@ -252,3 +252,87 @@ def test_an_encode_file_by_what_it_measures(assay):
     raw = changed("cell_lines.A.dnase.encode", {"biosample": "K562", "assay": assay})
     query = parse_config(raw).cell_lines["A"].dnase.encode
     assert (query.biosample, query.assay, query.output_type) == ("K562", assay, None)
+
+
+def test_a_window_too_short_for_its_network_is_an_error():
+    raw = changed("models", {"short": {"kind": "prism", "window_length": 60}})
+    raw["window"] = {"promoter_length": 20}
+    with pytest.raises(UserError) as error:
+        parse_config(raw)
+    assert str(error.value) == (
+        "config: (top level): models.short: its window has 60 bp, but a prism of these settings "
+        "reads 64 bp or more; lengthen it or drop the model"
+    )
+    raw["models"]["short"]["window_length"] = 64
+    parse_config(raw)
+
+
+RETRAIN = {"kind": "seq2exp_retrain", "mask_from": "seq2exp_soft"}
+
+
+def test_a_model_may_take_the_mask_of_another():
+    model = parse_config(changed("models.retrain", RETRAIN)).models["retrain"]
+    assert (model.mask_from, model.fraction, model.placement) == ("seq2exp_soft", 0.1, "learned")
+    assert model.predictor_layers == 4
+
+
+@pytest.mark.parametrize(
+    ("settings", "others", "message"),
+    [
+        (
+            {"mask_from": "soft"},
+            {},
+            r"models\.retrain\.mask_from soft: no such model; name a seq2exp",
+        ),
+        (
+            {"mask_from": "linear"},
+            {},
+            r"mask_from linear: of kind signal_linear; name a seq2exp_soft",
+        ),
+        (
+            {"mask_from": "retrain"},
+            {},
+            r"mask_from retrain: of kind seq2exp_retrain; name a seq2exp_s",
+        ),
+        ({"mask_from": None}, {}, r"models\.retrain\.mask_from: None should be a valid string"),
+        (
+            {"source": {}},
+            {},
+            r"models\.retrain\.source: taken from the model in mask_from; remove it",
+        ),
+        (
+            {"window_length": 5_000},
+            {},
+            r"retrain\.window_length 5000 differs from that of seq2exp_soft \(200000\)",
+        ),
+        (
+            {"mask_from": "p"},
+            {"models.p": {"kind": "seq2exp_soft", "mask_region": "promoter"}},
+            r"mask_from p: its mask is the promoter alone \(mask_region: promoter\); name another",
+        ),
+        (
+            {"fraction": 0.001},
+            {},
+            r"fraction 0\.001: the promoter alone is 0\.01 of the window; raise",
+        ),
+        ({"fraction": 0}, {}, r"models\.retrain\.fraction: 0 should be greater than 0"),
+        (
+            {"placement": "random"},
+            {},
+            r"models\.retrain\.placement: 'random' should be 'learned' or",
+        ),
+        (
+            {"placement": "shifted"},
+            {"training.augment": {"reverse_complement": True}},
+            r"retrain\.placement shifted: with training\.augment\.reverse_complement a gene's mask",
+        ),
+    ],
+)
+def test_masks_that_cannot_be_taken(settings, others, message):
+    raw = changed("models.retrain", {**RETRAIN, **settings})
+    for key, value in others.items():
+        section, name = key.split(".")
+        raw.setdefault(section, {})[name] = value
+    with pytest.raises(UserError, match=message) as caught:
+        parse_config(raw, "my.yaml")
+    assert "\n" not in str(caught.value)

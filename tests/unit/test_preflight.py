@@ -3,6 +3,7 @@
 import gzip
 import re
 import shutil
+import sys
 import time
 import zipfile
 
@@ -309,3 +310,16 @@ def test_map_without_the_wanted_normalization(files):
         run(raw)
     raw["cell_lines"]["Toy"]["hic"]["missing_normalization"] = "none"
     run(raw)
+
+
+def test_a_model_whose_package_is_missing(files, monkeypatch):
+    _, raw = files
+    raw["models"] = {"caduceus": {}, "big": {"kind": "enformer"}}
+    run(raw)
+    monkeypatch.setitem(sys.modules, "enformer_pytorch", None)
+    with pytest.raises(UserError) as error:
+        run(raw)
+    assert str(error.value) == (
+        "my.yaml: models.big: kind enformer needs the package enformer-pytorch, which is not "
+        "installed here; pip install enformer-pytorch, or drop the model"
+    )

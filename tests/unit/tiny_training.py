@@ -69,13 +69,14 @@ def build_data(folder: Path) -> None:
     )
 
 
-def run_training(data: Path, out: Path, model=SOFT, recipe=RECIPE, seed=2) -> dict:
+def run_training(data: Path, out: Path, model=SOFT, recipe=RECIPE, seed=2, teacher=None) -> dict:
     train(
         data / "store",
         data / "folds.tsv",
         Run("CAGE", 1, seed, "toy"),
         model,
         recipe,
+        teacher=teacher,
         out_checkpoint=out / "model.ckpt",
         out_metrics=out / "metrics.json",
         out_history=out / "history.csv",

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 
 import pytest
 import yaml
@@ -61,12 +62,15 @@ def test_lock_names_exact_versions_and_no_place():
 def test_conda_environment_has_the_locks_pins_for_every_dependency():
     pypi = {"pytorch": "torch", "matplotlib-base": "matplotlib", "snakemake-minimal": "snakemake"}
     environment = yaml.safe_load((ROOT / "envs" / "seq2exp.yaml").read_text())
-    pins = dict(pin.split("=") for pin in environment["dependencies"])
+    *conda, pip = environment["dependencies"]
+    pins = dict(pin.split("=") for pin in conda)
     pins = {pypi.get(name, name): version for name, version in pins.items()}
     assert pins.pop("python") == "3.11"
-    del pins["bedtools"]  # not a Python package
-    project = (ROOT / "pyproject.toml").read_text().split("dependencies = [")[1].split("]")[0]
-    needed = {name.lower() for name in re.findall(r'"([\w.-]+)', project)}
+    del pins["bedtools"], pins["pip"]  # not what the project is made of
+    pins |= dict(pin.split("==") for pin in pip["pip"])
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["enformer"]]
+    needed = {re.match(r"[\w.-]+", line)[0].lower() for line in wanted}
     assert set(pins) == needed
     locked = lock_pins()
     assert pins == {name: locked[name] for name in needed}
