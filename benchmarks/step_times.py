@@ -29,10 +29,9 @@ from benchmarks.measure import (
     write_json,
 )
 from benchmarks.step import make_batch
-from seq2exp.model_config import ModelConfig, NetworkConfig
+from seq2exp.model_config import ModelConfig, SignalLinearConfig
 from seq2exp.models import build_model
 from seq2exp.models.interface import InputShape
-from seq2exp.recipe import expression_loss
 from seq2exp.schemas import STEP_TIME_COLUMNS, read_table, write_table
 
 PROMOTER = 2_000
@@ -40,9 +39,10 @@ KEY = ["kind", "device", "window_length", "d_model"]
 WARM_UP = 1_024
 
 
-def settings(kind: str, width: int) -> Any:
-    """Default settings of a kind at a width."""
-    return TypeAdapter(ModelConfig).validate_python({"kind": kind, "d_model": width})
+def settings(kind: str, width: int | None = None) -> Any:
+    """Default settings of a kind, at a width or its own."""
+    sizes = {} if width is None else {"d_model": width}
+    return TypeAdapter(ModelConfig).validate_python({"kind": kind, **sizes})
 
 
 def trained_kinds() -> list[str]:
@@ -51,7 +51,7 @@ def trained_kinds() -> list[str]:
     return [
         cls.model_fields["kind"].default
         for cls in get_args(union)
-        if issubclass(cls, NetworkConfig)
+        if not issubclass(cls, SignalLinearConfig)
         and not any(field.is_required() for field in cls.model_fields.values())
     ]
 
@@ -74,8 +74,7 @@ class Workload:
     def step(self) -> None:
         with self.autocast():
             output = self.model(self.batch)
-        kl_weight = getattr(self.config, "kl_weight", 0.0)
-        expression_loss(output, self.batch.label, kl_weight=kl_weight).total.backward()
+        self.model.loss(output, self.batch.label).total.backward()
         self.optimizer.step()
         self.optimizer.zero_grad()
 
@@ -144,7 +143,7 @@ def parse() -> argparse.Namespace:
     options = parser(__doc__)
     options.add_argument("--kinds", nargs="+", choices=trained_kinds(), default=trained_kinds())
     options.add_argument("--lengths", nargs="+", type=int, help="bp; default by device")
-    options.add_argument("--widths", nargs="+", type=int, default=[64, 128])
+    options.add_argument("--widths", nargs="+", type=int, help="default: a kind's own, and half")
     options.add_argument("--batch", type=int, help="default: 1 on a CPU, 8 on a GPU")
     options.add_argument("--clock", choices=["wall", "cpu"], default="wall")
     options.add_argument("--out", type=Path, help="table to write or add to (.tsv)")
@@ -162,7 +161,8 @@ def main() -> None:
     print(f"{machine(args.device)}: batch {args.batch}")
     rows = []
     for kind in args.kinds:
-        for width in args.widths:
+        own = settings(kind).d_model
+        for width in args.widths or [own // 2, own]:
             for length in args.lengths:
                 rows.append(row_of(args, kind, length, width))
                 if args.out:

@@ -14,7 +14,7 @@ import torch
 
 from seq2exp import resources
 from seq2exp.config import Config
-from seq2exp.model_config import NetworkConfig
+from seq2exp.model_config import SignalLinearConfig
 from seq2exp.models import InputShape, build_model
 from seq2exp.plan.genes import Genes
 from seq2exp.plan.step_times import Cost, StepTime, cost_of, size_of
@@ -127,7 +127,7 @@ def _model_plan(
     model, training, runs = config.models[name], config.training, runs_of_a_model(config)
     memory = resources.training_memory_mb(model, config.window, training, 1, config.resources)
     parameters = _parameters(config, name)
-    if not isinstance(model, NetworkConfig):
+    if isinstance(model, SignalLinearConfig):
         basis = "no steps: minutes"
         return ModelPlan(
             *(name, model.kind, runs, 0, 0.0, 0.0, 0.0, memory, None, parameters, basis)

@@ -104,7 +104,7 @@ def _step_time(row: Any) -> StepTime:
 
 
 def size_of(model: NetworkConfig, stored_length: int) -> Size:
-    """Size of a model on windows of a store."""
+    """Size of a network on windows of a store."""
     length = model.window_length or stored_length
     return Size(length, model.d_model, model.width_times_layers / model.d_model)
 
