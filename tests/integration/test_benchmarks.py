@@ -46,6 +46,21 @@ def test_network(tmp_path, name):
     assert "\nours " in shown
 
 
+def test_all_models(tmp_path):
+    sizes = "--device cpu --threads 1 --steps 3 --seeds 2 22 --kinds prism signal_linear"
+    result, shown = run("all_models", tmp_path / "a.json", *sizes.split())
+    assert [(row["kind"], row["seed"]) for row in result["rows"]] == [
+        ("prism", 2),
+        ("prism", 22),
+        ("signal_linear", 2),
+        ("signal_linear", 22),
+    ]
+    for row in result["rows"]:
+        assert row["good"] == (row["last"] < row["first"])
+        assert row["steps_per_second"] > 0
+        assert f"\n{row['kind']}, seed {row['seed']} " in shown
+
+
 @pytest.mark.slow
 def test_precision(tmp_path):
     arguments = ["--seeds", "1", "2", "--steps", "2", "--genes", "60", "--processes", "1"]

@@ -91,20 +91,24 @@ def test_packing_agrees_with_the_slow_one_and_so_do_gradients():
 def test_a_full_mask_leaves_the_window_as_it_is():
     model, x = random_model(), torch.randn(B, L, 8)
     expected = model.predictor(x, centre=PROMOTER)
-    torch.testing.assert_close(model.read_masked(x, torch.ones(B, L)), expected)
+    torch.testing.assert_close(model.read_masked(x, torch.ones(B, L), PROMOTER), expected)
 
 
 def test_a_mask_of_the_promoter_leaves_a_window_of_the_promoter():
     model, x = random_model(), torch.randn(B, L, 8)
     mask = torch.zeros(B, L)
     mask[:, PROMOTER] = 1
-    torch.testing.assert_close(model.read_masked(x, mask), model.predictor(x[:, PROMOTER]))
+    torch.testing.assert_close(
+        model.read_masked(x, mask, PROMOTER), model.predictor(x[:, PROMOTER])
+    )
 
 
 def test_removed_bases_are_not_there():
     model, x, mask = random_model(), torch.randn(B, L, 8), random_mask()
     other = torch.where(mask.bool().unsqueeze(-1), x, torch.randn(B, L, 8))
-    assert torch.equal(model.read_masked(x, mask), model.read_masked(other, mask))
+    assert torch.equal(
+        model.read_masked(x, mask, PROMOTER), model.read_masked(other, mask, PROMOTER)
+    )
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -126,8 +130,8 @@ def test_a_window_is_read_alone_whatever_is_beside_it(training):
 def test_padded_to_the_longest_only_the_longest_is_read_as_if_alone():
     model = random_model(padding="longest").double()
     x, mask = torch.randn(B, L, 8, dtype=torch.float64), random_mask().double()
-    together = model.read_masked(x, mask)
-    alone = [model.read_masked(x[i : i + 1], mask[i : i + 1]) for i in range(B)]
+    together = model.read_masked(x, mask, PROMOTER)
+    alone = [model.read_masked(x[i : i + 1], mask[i : i + 1], PROMOTER) for i in range(B)]
     difference = (together - torch.cat(alone)).abs().amax(dim=(1, 2))
     longest = int(mask.sum(1).argmax())
     assert difference[longest] < 1e-12

@@ -181,4 +181,4 @@ def test_a_teacher_of_another_kind(training_data, tmp_path):
 def test_size_counts_the_sources_generator():
     assert RETRAIN.width_times_layers == 8 * (1 + 1)
     source = {"source": SOFT.model_copy(update={"generator_layers": 3, "d_model": 16})}
-    assert config_of("seq2exp_retrain", **source).width_times_layers == 8 * 4 + 16 * 3
+    assert config_of("seq2exp_retrain", **source).width_times_layers == 8 * 1 + 16 * 3

@@ -12,9 +12,8 @@ import torch
 from seq2exp.checkpoints import load_checkpoint
 from seq2exp.errors import UserError
 from seq2exp.masks import open_masks
-from seq2exp.model_config import CaduceusSignalsConfig, SignalLinearConfig
-from seq2exp.models import InputShape, build_model
-from seq2exp.packing import unpack
+from seq2exp.model_config import CaduceusSignalsConfig, EnformerConfig, SignalLinearConfig
+from seq2exp.models import InputShape
 from seq2exp.prediction import predict
 from seq2exp.runs import Run, Splits, TrainingJob
 from seq2exp.store import open_store
@@ -22,7 +21,6 @@ from seq2exp.training_config import AugmentConfig
 from seq2exp.training_task import ExpressionTask
 from seq2exp.windows import WindowDataset
 
-from .any_model import NETWORKS, config_of
 from .tiny_training import RECIPE, SOFT, run_training, same_weights
 
 AUGMENTED = RECIPE.model_copy(
@@ -91,18 +89,17 @@ def test_augmented_training_resumes_to_the_bit_and_is_validated_on_plain_windows
     assert plain["parameters"] == metrics["parameters"]
 
 
-@pytest.mark.parametrize("kind", NETWORKS)
-def test_every_parameter_gets_a_gradient_in_every_step(training_data, kind):
-    """Processes that train together wait for each other's gradient of every parameter."""
-    dataset = WindowDataset(training_data / "store", np.arange(2), "CAGE")
-    config = config_of(kind)
-    with torch.random.fork_rng(devices=[]):
-        model = build_model(config, InputShape(1000, 200, dataset.read([0]).gene_features.shape[1]))
-        batch = unpack(dataset.read([0, 1]), contact_bin=200)
-        output = model.train()(batch._replace(seeds=(1, 2)))
-    model.loss(output, batch.label).total.backward()
-    wanting = [name for name, weight in model.named_parameters() if weight.requires_grad]
-    assert [name for name in wanting if model.get_parameter(name).grad is None] == []
+def test_dropout_and_batch_norm_resume_to_the_bit(training_data, tmp_path, monkeypatch):
+    sizes = {"d_model": 24, "layers": 1, "heads": 2, "key_width": 4, "downsamples": 4}
+    how = {"model": EnformerConfig(**sizes)}
+    run_training(training_data, tmp_path / "whole", **how)
+    interrupted(monkeypatch, training_data, tmp_path / "parts", (5,), **how)
+    run_training(training_data, tmp_path / "parts", **how)
+    same_weights(tmp_path / "whole", tmp_path / "parts")
+    state = load_checkpoint(tmp_path / "parts" / "model.ckpt").model.state_dict()
+    averages = [value for name, value in state.items() if name.endswith("running_mean")]
+    assert averages
+    assert all(average.abs().sum() > 0 for average in averages)
 
 
 def test_work_folder_depends_on_what_decides_the_weights(training_data):
