@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import torch
 
 from seq2exp import resources
-from seq2exp.config import Config
-from seq2exp.model_config import SignalLinearConfig
+from seq2exp.config import Config, WindowConfig
+from seq2exp.model_config import ModelConfig, Seq2ExpRetrainConfig, SignalLinearConfig
 from seq2exp.models import InputShape, build_model
 from seq2exp.plan.genes import Genes
 from seq2exp.plan.step_times import Cost, StepTime, cost_of, size_of
@@ -124,9 +124,9 @@ def runs_of_a_model(config: Config) -> int:
 def _model_plan(
     config: Config, name: str, genes: Genes, times: Sequence[StepTime], device: str
 ) -> ModelPlan:
-    model, training, runs = config.models[name], config.training, runs_of_a_model(config)
+    model, training, runs = _settings(config, name), config.training, runs_of_a_model(config)
     memory = resources.training_memory_mb(model, config.window, training, 1, config.resources)
-    parameters = _parameters(config, name)
+    parameters = _parameters(model, config.window)
     if isinstance(model, SignalLinearConfig):
         basis = "no steps: minutes"
         return ModelPlan(
@@ -168,12 +168,19 @@ def run_seconds(config: Config, genes: Genes, cost: Cost) -> tuple[float, float]
     return steps + validation, predicted * cost.predict_seconds
 
 
-def _parameters(config: Config, name: str) -> int:
-    """Parameters of a model, by building it."""
-    model, window = config.models[name], config.window
+def _settings(config: Config, name: str) -> Any:
+    """Settings of a model, with those of the trained model that its mask comes from."""
+    model = config.models[name]
+    if isinstance(model, Seq2ExpRetrainConfig):
+        return model.model_copy(update={"source": config.models[model.mask_from]})
+    return model
+
+
+def _parameters(model: ModelConfig, window: WindowConfig) -> int:
+    """Parameters of a model, by building it without its numbers."""
     length = model.window_length or window.length
     shape = InputShape(length, min(window.promoter_length, length), GENE_FEATURES)
-    with torch.random.fork_rng(devices=[]):
+    with torch.device("meta"):
         network = build_model(model, shape)
     return sum(parameter.numel() for parameter in network.parameters())
 

@@ -15,7 +15,9 @@ def show_plan(plan: Plan, console: Console) -> None:
     total = sum(model.device_hours for model in plan.models)
     runs = sum(model.runs for model in plan.models)
     unit = plan.device.upper()
+    console.print(f"Training and prediction on one {unit} a run")
     console.print(_models(plan, unit, total, runs))
+    console.print("Disk (without downloads: seq2exp download --list CONFIG)")
     console.print(_disk(plan))
     for line in notes(plan):
         console.print(f"- {line}", soft_wrap=True)
@@ -35,7 +37,8 @@ def notes(plan: Plan) -> list[str]:
         low, high = (1000 * seconds for seconds in COUNTED_GPU_STEP)
         lines.append(
             f"GPU times are COUNTED, NOT MEASURED: {high:.0f} ms a full-size step if nothing overlaps "
-            f"({low:.0f} if all does), in proportion to bases, width and layers; measure yours with "
+            f"({low:.0f} if all does), in proportion to bases, width and layers, as if all were Mamba's; "
+            "measure yours with "
             "python -m benchmarks.step_times --device cuda --out FILE, then --measured FILE"
         )
     if any(basis.startswith("as ") for basis in bases):
@@ -48,7 +51,7 @@ def notes(plan: Plan) -> list[str]:
 
 
 def _models(plan: Plan, unit: str, total: float, runs: int) -> Table:
-    table = _table(f"Training and prediction on one {unit} a run")
+    table = _table()
     table.add_column("model", overflow="fold")
     for head in ("runs", "steps", "s/step", "h/run", f"{unit} h", "RAM"):
         table.add_column(head, justify="right", no_wrap=True)
@@ -80,7 +83,7 @@ def _cells(plan: Plan, model: ModelPlan) -> list[str]:
 
 
 def _disk(plan: Plan) -> Table:
-    table = _table("Disk (without downloads: seq2exp download --list CONFIG)")
+    table = _table()
     table.add_column("artefact")
     table.add_column("number", justify="right")
     table.add_column("size", justify="right")
@@ -91,15 +94,8 @@ def _disk(plan: Plan) -> Table:
     return table
 
 
-def _table(title: str) -> Table:
-    return Table(
-        title=title,
-        title_justify="left",
-        title_style="",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-    )
+def _table() -> Table:
+    return Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
 
 
 def _bytes(number: float) -> str:
