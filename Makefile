@@ -21,7 +21,7 @@ help:
 	@echo "make demo       simulate a small genome, run the whole workflow on it, print the summary"
 	@echo "make demo-control  train the demo's model with and without distal bases, three seeds each"
 	@echo "make test       run the tests"
-	@echo "make test-cluster  run the quick tests on a Slurm with one node (Debian, root)"
+	@echo "make test-cluster  run the quick tests on a real Slurm (Debian, root; skipped elsewhere)"
 	@echo "make test-slow  run the tests that take minutes"
 	@echo "make lint       check style, types and the workflow"
 	@echo "make format     put files into the project's format"
@@ -53,7 +53,7 @@ test: setup
 	pytest -q -n auto --maxprocesses 4 --dist loadfile -m "not slow and not gpu and not cluster"
 
 test-cluster: setup
-	pytest -q -m "cluster and not slow" tests/cluster
+	pytest -q -rs -m "cluster and not slow" tests/cluster
 
 test-slow: setup
 	pytest -q -m "slow or gpu or cluster"

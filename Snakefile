@@ -42,13 +42,15 @@ PINNED = set()  # entries of the lock file when the workflow started
 # Files that are there already, perhaps placed by hand: no job makes them, so no job checks them.
 onstart:
     from seq2exp.downloads.all_files import pinned, verify_files
-    from seq2exp.slurm import refuse_leftover_jobs
+    from seq2exp.slurm import refuse_leftover_jobs, require_nodes
 
     try:
         PINNED.update(pinned(CONFIG))
         verify_files(CONFIG)
         if workflow.non_local_exec:
             refuse_leftover_jobs(os.getcwd())
+        else:
+            require_nodes(CONFIG.training)
     except UserError as error:
         sys.exit(f"error: {error}")
     # A training longer than the cluster's walltime goes on in the next attempt.
@@ -71,6 +73,7 @@ include: "rules/resources.smk"
 include: "rules/inputs.smk"
 include: "rules/sources.smk"
 include: "rules/reference.smk"
+include: "rules/peaks.smk"
 include: "rules/check.smk"
 include: "rules/windows.smk"
 include: "rules/train.smk"

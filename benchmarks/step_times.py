@@ -19,6 +19,7 @@ import pandas as pd
 import torch
 from pydantic import TypeAdapter
 
+from benchmarks.jobs import CONTACT_BIN, FEATURES, PROMOTER, make_batch
 from benchmarks.measure import (
     alone,
     best_seconds,
@@ -28,13 +29,13 @@ from benchmarks.measure import (
     print_table,
     write_json,
 )
-from benchmarks.step import make_batch
-from seq2exp.model_config import ModelConfig, SignalLinearConfig
+from seq2exp.base_codes import PEAK_BIT
+from seq2exp.model_config import ModelConfig, NetworkConfig
 from seq2exp.models import build_model
 from seq2exp.models.interface import InputShape
+from seq2exp.packing import Batch, unpack
 from seq2exp.schemas import STEP_TIME_COLUMNS, read_table, write_table
 
-PROMOTER = 2_000
 KEY = ["kind", "device", "window_length", "d_model"]
 WARM_UP = 1_024
 
@@ -51,9 +52,18 @@ def trained_kinds() -> list[str]:
     return [
         cls.model_fields["kind"].default
         for cls in get_args(union)
-        if not issubclass(cls, SignalLinearConfig)
+        if issubclass(cls, NetworkConfig)
         and not any(field.is_required() for field in cls.model_fields.values())
     ]
+
+
+def new_batch(windows: int, length: int, device: str) -> Batch:
+    """Random windows with a peak of 500 bp every 5 kb."""
+    packed = make_batch(windows, length)
+    in_peak = torch.arange(length) % 5_000 < 500
+    packed = packed._replace(codes=packed.codes | (PEAK_BIT * in_peak).to(torch.uint8))
+    batch = unpack(packed.to(device), contact_bin=CONTACT_BIN, has_peaks=True)
+    return batch._replace(seeds=tuple(range(windows)))
 
 
 class Workload:
@@ -62,10 +72,10 @@ class Workload:
     def __init__(self, args: argparse.Namespace, kind: str, length: int, width: int) -> None:
         torch.manual_seed(0)
         self.config = settings(kind, width)
-        shape = InputShape(length, min(PROMOTER, length), n_gene_features=9)
+        shape = InputShape(length, min(PROMOTER, length), FEATURES)
         self.device = args.device
         self.model = build_model(self.config, shape).to(args.device)
-        self.batch = make_batch(args, length)._replace(seeds=tuple(range(args.batch)))
+        self.batch = new_batch(args.batch, length, args.device)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=5e-4)
 
     def autocast(self) -> torch.autocast:
@@ -91,13 +101,13 @@ def measure(args: argparse.Namespace, kind: str, length: int, width: int) -> dic
     work = Workload(args, kind, length, width)
     work.model.train()
     peak = peak_extra_bytes(work.step, args.device)
-    step = seconds_of(work.step, args)
+    step = chosen_seconds(work.step, args)
     work.model.eval()
-    prediction = seconds_of(work.predict, args)
+    prediction = chosen_seconds(work.predict, args)
     return {"step_seconds": step, "predict_seconds": prediction, "step_mb": peak / 1e6}
 
 
-def seconds_of(run: Callable[[], None], args: argparse.Namespace) -> float:
+def chosen_seconds(run: Callable[[], None], args: argparse.Namespace) -> float:
     """Least seconds of a run by the clock that was chosen."""
     if args.clock == "wall":
         return best_seconds(run, args.device, args.repeats)

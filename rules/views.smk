@@ -6,7 +6,7 @@ SUMMARY_OF_VIEWS = [f"{RESULTS}/views.tsv"] if VIEWS else []
 
 def views_runtime(wildcards, input, attempt):
     """Minutes for all views: each takes at most what predicting takes."""
-    minutes = store_runtime(wildcards, input, attempt) * len(VIEWS)
+    minutes = prediction_runtime(wildcards, input, attempt) * len(VIEWS)
     return min(minutes, CONFIG.resources.max_runtime_min)
 
 
@@ -27,8 +27,8 @@ rule views:
         ENVIRONMENT
     threads: CONFIG.resources.training_threads
     resources:
-        **on_cluster(gpu),
-        mem_mb=model_mem_mb,
+        **on_cluster(prediction_layout),
+        mem_mb=prediction_mem_mb,
         runtime=views_runtime,
         slots=4,
         workers=CONFIG.training.workers,  # not a parameter: see rule train

@@ -14,6 +14,8 @@ import yaml
 
 from seq2exp import __version__
 from seq2exp.errors import UserError
+from seq2exp.model_commands import add_model_commands
+from seq2exp.plan.command import add_plan_command
 
 ERROR = "error: "
 
@@ -49,23 +51,8 @@ def main(argv: list[str] | None = None) -> None:
     fetch.add_argument("--list", action="store_true", help="only list them: nothing is fetched")
     fetch.add_argument("--jobs", type=int, default=4, metavar="N", help="files at once (4)")
     fetch.set_defaults(run=download)
-    cost = commands.add_parser(
-        "plan",
-        help="what would it cost? GPU hours, memory and disk of all runs of a config",
-        description="Estimate time, memory and disk of the matrix of a config from measured step "
-        "times. Nothing is run. The tables end with what the figures rest on.",
-    )
-    cost.add_argument("config", type=Path, help="YAML; - reads standard input")
-    cost.add_argument(
-        "--measured",
-        type=Path,
-        metavar="FILE",
-        help="your own step times, from python -m benchmarks.step_times --out FILE",
-    )
-    cost.add_argument("--device", choices=["cpu", "gpu"], help="default: training.accelerator")
-    cost.add_argument("--genes", type=int, metavar="N", help="genes to assume, not to count")
-    cost.add_argument("--json", type=Path, metavar="FILE", help="also write all figures here")
-    cost.set_defaults(run=plan)
+    add_plan_command(commands)
+    add_model_commands(commands)
     show = commands.add_parser("summary", help="print the table of a finished run")
     show.add_argument("summary", type=Path, help="summary.json of the results folder")
     show.set_defaults(run=summary)
@@ -118,34 +105,6 @@ def check(arguments: argparse.Namespace) -> None:
     errors = sum(len(checkup.errors()) for checkup in checkups)
     if errors:
         sys.exit(f"{ERROR}{arguments.config}: {errors} errors, see above; correct them first")
-
-
-def plan(arguments: argparse.Namespace) -> None:
-    """Estimate what a config costs."""
-    from rich.console import Console
-
-    from seq2exp.config import parse_config
-    from seq2exp.plan.estimate import choose_device, make_plan
-    from seq2exp.plan.genes import genes_of
-    from seq2exp.plan.show import show_plan
-    from seq2exp.plan.step_times import packaged_step_times, read_step_times
-    from seq2exp.schemas import whole_file
-
-    config = parse_config(read_yaml(arguments.config), str(arguments.config))
-    if arguments.genes is not None and arguments.genes < 1:
-        raise UserError(f"--genes {arguments.genes}: give a number of genes above 0")
-    made = make_plan(
-        config,
-        genes_of(config, arguments.genes),
-        read_step_times(arguments.measured or packaged_step_times()),
-        arguments.device or choose_device(config.training),
-    )
-    console = Console()
-    console.width = max(console.width, 100)
-    show_plan(made, console)
-    if arguments.json:
-        with whole_file(arguments.json) as temporary:
-            temporary.write_text(json.dumps(made.to_json(), indent=1) + "\n")
 
 
 def download(arguments: argparse.Namespace) -> None:

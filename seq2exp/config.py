@@ -27,6 +27,7 @@ from seq2exp.model_config import (
     Seq2ExpRetrainConfig,
     Seq2ExpSoftConfig,
 )
+from seq2exp.peaks_config import PeaksConfig
 from seq2exp.source_config import HiCSource, Source
 from seq2exp.training_config import TrainingConfig
 
@@ -114,6 +115,8 @@ class CellLineConfig(Strict):
     dnase: Source
     hic: HiCSource | None = None
     """Left out: distance power law (``power_law``)."""
+    peaks: PeaksConfig | None = None
+    """DNase peaks, for models whose ``needs_peaks`` is true."""
     expression: Annotated[dict[Name, LabelConfig], Field(min_length=1)]
 
 
@@ -242,6 +245,18 @@ class Config(Strict):
                     f"models.{name}: its window has {length} bp, but a {model.kind} of these "
                     f"settings reads {model.least_length} bp or more; lengthen it or drop the model"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _peaks_given(self) -> Self:
+        needing = [name for name, model in self.models.items() if model.needs_peaks]
+        lacking = [name for name, cell_line in self.cell_lines.items() if cell_line.peaks is None]
+        if needing and lacking:
+            raise ValueError(
+                f"models.{needing[0]} needs DNase peaks, but cell_lines.{lacking[0]}.peaks is not "
+                "given; add it (docs/add-a-cell-line.md says how peaks are called), or drop the "
+                "model"
+            )
         return self
 
     @model_validator(mode="after")

@@ -98,6 +98,7 @@ def fit(
         label_scale=label_scale,
         seed=job.run.seed,
         contact_bin=contact_bin,
+        has_peaks=splits.train.store.has_peaks,
         share=share,
         validation_genes=len(splits.valid),
     )

@@ -8,7 +8,6 @@ train (:mod:`seq2exp.training_process`). On one machine it starts them itself; o
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from seq2exp.fitting import RESUME, saved_step
 from seq2exp.jobs import THREAD_VARIABLES
 from seq2exp.runs import TrainingJob, uses_cuda
 from seq2exp.schemas import whole_file
+from seq2exp.slurm import require_nodes
 from seq2exp.stopping import StopSignals
 from seq2exp.training_config import TrainingConfig
 from seq2exp.training_process import JOB, STOPPED
@@ -66,12 +66,7 @@ def check_machine(training: TrainingConfig) -> None:
             f"training.devices {training.devices}: this machine gives {torch.cuda.device_count()} "
             "GPUs to the job; lower it, or ask the cluster for more"
         )
-    inside_slurm = "SLURM_JOB_ID" in os.environ and shutil.which("srun")
-    if training.nodes > 1 and not inside_slurm:
-        raise UserError(
-            f"training.nodes {training.nodes}: several nodes need a Slurm job; start with "
-            "--profile slurm, or set training.nodes to 1"
-        )
+    require_nodes(training)
 
 
 def threads_per_process(training: TrainingConfig) -> int:

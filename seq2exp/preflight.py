@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 
+from seq2exp.bed import check_bed_assembly, read_bed
 from seq2exp.config import Config
 from seq2exp.contacts import open_contact_map
 from seq2exp.errors import UserError
@@ -32,8 +33,9 @@ def preflight(config: Config, origin: str = "config") -> None:
 
     Existence, size, first bytes, and by use: bigWigs are whole, Hi-C maps have the resolution and
     the normalisation, tables the columns, BED and GTF lines theirs; all files agree on chromosome
-    sizes, and have the chromosomes that the config lists. Contents are not read through, so that
-    this takes a moment however large the files are; what is to be downloaded is checked later.
+    sizes, and have the chromosomes that the config lists. Contents but those of peaks, which are
+    small, are not read through, so that this takes a moment however large the files are; what is to
+    be downloaded is checked later.
 
     Parameters
     ----------
@@ -131,6 +133,13 @@ class _Assembly:
         for chrom, size in sizes.items():
             self.sizes.setdefault(match_chromosome(chrom, self.sizes) or chrom, (size, key))
 
+    def check_peaks(self, path: Path) -> None:
+        """Hold intervals, whose file has no chromosome sizes, against those seen so far."""
+        table = read_bed(path)
+        if self.across and self.sizes:
+            sizes = {chrom: size for chrom, (size, _) in self.sizes.items()}
+            check_bed_assembly(table, sizes, path)
+
 
 def _check_file(path: Path, source: Source) -> None:
     kind = kind_of(path)
@@ -168,6 +177,8 @@ def _check_use(
         track = open_bigwig(path)
         track.handle.close()
         assembly.check(track.sizes, path, key)
+    elif key.endswith(".peaks"):
+        assembly.check_peaks(path)
     elif key == "genome.fasta":
         _check_fasta(path, key, assembly)
     elif key == "genome.annotation":

@@ -35,6 +35,21 @@ from seq2exp.windows import WindowDataset, split_rows
 log = logging.getLogger(__name__)
 
 
+def check_peaks(model: ModelConfig, store: WindowStore) -> None:
+    """Refuse a store without DNase peaks for a model that reads them.
+
+    Raises
+    ------
+    UserError
+        The cell line has no peaks.
+    """
+    if model.needs_peaks and not store.has_peaks:
+        raise UserError(
+            f"{store.path}: {store.cell_line} has no DNase peaks, which a {model.kind} model reads; "
+            f"set cell_lines.{store.cell_line}.peaks and build the windows again"
+        )
+
+
 class Run(NamedTuple):
     """One cell of the matrix."""
 
@@ -161,8 +176,9 @@ def open_splits(job: TrainingJob, store: WindowStore) -> Splits:
     Raises
     ------
     UserError
-        If a split has no labelled gene.
+        If a split has no labelled gene, or the store lacks peaks that the model reads.
     """
+    check_peaks(job.model, store)
     run = job.run
     folds = read_table(job.folds_table)
     length = job.input_shape(store).window_length

@@ -150,7 +150,9 @@ def measure(
     network.to(device).eval()
     labels, predictions, ratios = [], [], []
     for packed in in_order(dataset, training):
-        batch = unpack(packed.to(device), contact_bin=contact_bin)
+        batch = unpack(
+            packed.to(device), contact_bin=contact_bin, has_peaks=dataset.store.has_peaks
+        )
         output = network(batch)
         labels.append(batch.label)
         predictions.append(output.prediction)

@@ -19,7 +19,7 @@ from seq2exp.augment import apply_views, draw_views
 from seq2exp.batching import Share
 from seq2exp.metrics import accuracy
 from seq2exp.models.interface import ExpressionModel
-from seq2exp.packing import PackedBatch, unpack
+from seq2exp.packing import Batch, PackedBatch, unpack
 from seq2exp.recipe import learning_rate
 from seq2exp.stopping import StopSignals
 from seq2exp.training_config import AugmentConfig, TrainingConfig
@@ -44,8 +44,8 @@ class ExpressionTask(L.LightningModule):
     seed
         Masks and views of step s are drawn from (seed, s) for each position in the batch, so that
         a resumed run draws the same, whatever the number of processes and passes.
-    contact_bin
-        bp per Hi-C bin of the window store.
+    contact_bin, has_peaks
+        Of the window store: bp per Hi-C bin, and whether it knows the peaks.
     share
         What this process computes of each batch.
     validation_genes
@@ -60,13 +60,14 @@ class ExpressionTask(L.LightningModule):
         label_scale: float,
         seed: int,
         contact_bin: int,
+        has_peaks: bool = False,
         share: Share,
         validation_genes: int,
     ) -> None:
         super().__init__()
         self.model, self.training_config = model, training
         self.label_scale = label_scale
-        self.seed, self.contact_bin = seed, contact_bin
+        self.seed, self.contact_bin, self.has_peaks = seed, contact_bin, has_peaks
         self.share, self.validation_genes = share, validation_genes
         self._validated: list[tuple[Tensor, ...]] = []
 
@@ -75,7 +76,7 @@ class ExpressionTask(L.LightningModule):
         own = self.share.positions(windows, batch_idx)
         step = np.random.SeedSequence([self.seed, self.global_step])
         seeds = step.generate_state(windows, np.uint64)[own].tolist()
-        batch = unpack(self.augmented(packed, windows, own), contact_bin=self.contact_bin)
+        batch = self.unpacked(self.augmented(packed, windows, own))
         output = self.model(batch._replace(seeds=tuple(seeds)))
         loss = self.model.loss(output, batch.label, label_scale=self.label_scale)
         self.log_dict(
@@ -84,6 +85,10 @@ class ExpressionTask(L.LightningModule):
             sync_dist=self.share.processes > 1,
         )
         return loss.total
+
+    def unpacked(self, packed: PackedBatch) -> Batch:
+        """Expand windows as the model reads them."""
+        return unpack(packed, contact_bin=self.contact_bin, has_peaks=self.has_peaks)
 
     def augmented(self, packed: PackedBatch, windows: int, own: slice) -> PackedBatch:
         """Windows as this step sees them; ``own`` of the batch's ``windows``."""
@@ -94,7 +99,7 @@ class ExpressionTask(L.LightningModule):
         return apply_views(packed, views.part(own), augment, contact_bin=self.contact_bin)
 
     def validation_step(self, packed: PackedBatch, batch_idx: int) -> None:
-        batch = unpack(packed, contact_bin=self.contact_bin)
+        batch = self.unpacked(packed)
         output = self.model(batch)
         mask_ratio = (
             torch.full_like(output.prediction, torch.nan)

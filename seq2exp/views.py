@@ -129,11 +129,14 @@ def why_skipped(view: ViewConfig, trained: TrainedModel) -> str | None:
 # --------------------------------------------------------------------------- windows
 
 
-def show(packed: PackedBatch, view: ViewConfig, *, contact_bin: int) -> Batch:
+def show(
+    packed: PackedBatch, view: ViewConfig, *, contact_bin: int, has_peaks: bool = False
+) -> Batch:
     """Expand windows as a view shows them: cropped about the TSS, without some signals."""
     own = packed.codes.shape[1]
     length = view.window_length or own
-    batch = unpack(crop(packed, (own - length) // 2, length), contact_bin=contact_bin)
+    cropped = crop(packed, (own - length) // 2, length)
+    batch = unpack(cropped, contact_bin=contact_bin, has_peaks=has_peaks)
     return keep_signals(batch, SIGNALS if view.signals is None else view.signals)
 
 
@@ -192,7 +195,8 @@ def _predict(
     for packed in windows if views else ():
         moved = packed.to(device)
         for names in groups.values():
-            batch = show(moved, views[names[0]], contact_bin=store.contact_bin)
+            view = views[names[0]]
+            batch = show(moved, view, contact_bin=store.contact_bin, has_peaks=store.has_peaks)
             for name, result in _results(trained, batch, names, views):
                 results[name].append(result)
     return {name: np.concatenate(found) for name, found in results.items()}

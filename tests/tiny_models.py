@@ -24,11 +24,17 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "seq2exp_soft": _SOFT,
     "seq2exp_hard": {**_MAMBA, "layers": 1},
     "seq2exp_retrain": {**_MAMBA, "predictor_layers": 1, "mask_from": "soft", "source": _SOFT},
+    "peaks_mask": {**_MAMBA, "predictor_layers": 1},
     "caduceus": {**_MAMBA, "layers": 1},
     "caduceus_signals": {**_MAMBA, "layers": 1},
     "mamba": {**_MAMBA, "layers": 1},
     "hyena": {"d_model": 8, "layers": 1, "filter_width": 8},
     "enformer": {"d_model": 24, "layers": 1, "heads": 2, "key_width": 4, "downsamples": 4},
+    "epinformer": {
+        **{"element_length": 200, "core_length": 20, "min_distance": 20, "max_elements": 3},
+        **{"encoder_widths": (16, 8, 8), "d_model": 32, "attention_layers": 1},
+        **{"heads": 2, "head_width": 8},
+    },
     "prism": {**_MAMBA, "layers": 1},
     "signal_linear": {"spans": (20, 100)},
 }
@@ -60,6 +66,9 @@ def new_batch(seed: int = 1) -> Batch:
         blacklist=torch.rand(size, generator=generator) < 0.05,
         label=level,
         index=torch.arange(WINDOWS),
+        peaks=torch.rand(size[0], size[1] // 16, generator=generator)
+        .lt(0.3)
+        .repeat_interleave(16, 1),
     )
 
 

@@ -97,14 +97,15 @@ class ExpressionHead(nn.Module):
     label_mean: Tensor
     label_scale: Tensor
 
-    def __init__(self, d_model: int, shape: InputShape) -> None:
+    def __init__(self, d_model: int, shape: InputShape, hidden: int | None = None) -> None:
         super().__init__()
+        width = hidden or d_model
         self.mlp = nn.Sequential(
-            nn.Linear(d_model + shape.n_gene_features, d_model),
+            nn.Linear(d_model + shape.n_gene_features, width),
             nn.ReLU(),
-            nn.Linear(d_model, d_model),
+            nn.Linear(width, width),
             nn.ReLU(),
-            nn.Linear(d_model, 1),
+            nn.Linear(width, 1),
         )
         self.register_buffer("label_mean", torch.zeros(()))
         self.register_buffer("label_scale", torch.ones(()))

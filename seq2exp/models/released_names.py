@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+
+import torch
+from torch import Tensor
 
 _RULES: list[tuple[str, str]] = [
     (r"^encoder\.backbone\.(.+)$", r"predictor.\1"),
@@ -48,8 +50,8 @@ def our_name(released: str, *, shared_backbone: bool = False) -> str:
 
 
 def convert_weights(
-    released: Mapping[str, Any], *, shared_backbone: bool = False
-) -> dict[str, Any]:
+    released: Mapping[str, Tensor], *, shared_backbone: bool = False
+) -> dict[str, Tensor]:
     """Rename a released state (without the leading ``model.``) to ours.
 
     ``prior_weights`` holds log w and is softmaxed on use there; ours holds w.
@@ -59,12 +61,12 @@ def convert_weights(
     ValueError
         If two tensors that the released model ties differ.
     """
-    converted: dict[str, Any] = {}
+    converted: dict[str, Tensor] = {}
     for name, value in released.items():
         if name == "prior_weights":
             value = value.softmax(-1)
         ours = our_name(name, shared_backbone=shared_backbone)
-        if ours in converted and not (converted[ours] == value).all():
+        if ours in converted and not torch.equal(converted[ours], value):
             raise ValueError(f"{name} differs from the tensor it is tied with ({ours})")
         converted[ours] = value
     return converted

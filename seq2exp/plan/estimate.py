@@ -101,6 +101,8 @@ def make_plan(config: Config, genes: Genes, times: Sequence[StepTime], device: s
     device
         ``cpu`` or ``gpu``: where networks are trained.
     """
+    training = config.training.model_copy(update={"accelerator": device})
+    config = config.model_copy(update={"training": training})
     models = [_model_plan(config, name, genes, times, device) for name in config.models]
     return Plan(device, genes, models, _disk_plan(config, genes, models))
 
@@ -125,7 +127,8 @@ def _model_plan(
     config: Config, name: str, genes: Genes, times: Sequence[StepTime], device: str
 ) -> ModelPlan:
     model, training, runs = _settings(config, name), config.training, runs_of_a_model(config)
-    memory = resources.training_memory_mb(model, config.window, training, 1, config.resources)
+    memory = resources.training_mb(model, config.window, training)
+    memory = resources.ask_memory(memory, 1, config.resources)
     parameters = _parameters(model, config.window)
     if isinstance(model, SignalLinearConfig):
         basis = "no steps: minutes"
@@ -134,6 +137,9 @@ def _model_plan(
         )
     cost = cost_of(model.kind, size_of(model, config.window.length), device, times)
     train, rest = run_seconds(config, genes, cost)
+    train /= resources.speed_up(model, training)
+    layout = resources.training_layout(model, training)
+    devices = layout.nodes * (layout.gpus or 1)
     own_memory = None
     if device == "gpu" and cost.step_mb is not None:
         own_memory = cost.step_mb * training.windows_per_pass + parameters * RESUME_BYTES / 1e6
@@ -143,8 +149,8 @@ def _model_plan(
         runs=runs,
         steps=training.steps,
         step_seconds=cost.step_seconds * training.batch_size,
-        run_hours=(train / training.processes + rest) / 3600,
-        device_hours=runs * (train + rest) / 3600,
+        run_hours=(train + rest) / 3600,
+        device_hours=runs * (train * devices + rest) / 3600,
         memory_mb=memory,
         device_memory_mb=own_memory,
         parameters=parameters,

@@ -9,7 +9,8 @@ The measurements are a small table (``schemas.STEP_TIME_COLUMNS``) that
   shortest one it stays as it is there, which is an upper bound;
 - it grows with a power of the width, fitted on the kind's models that differ in width alone.
 
-A kind that was not measured takes the figures of the measured one nearest in size, layer for layer.
+A kind that was not measured takes the figures of the measured one nearest in size, base for base that
+it reads and layer for layer.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ class Size(NamedTuple):
     """What the time of a model depends on, beside its kind."""
 
     window_length: int
+    bases_read: int
+    """Of a window, by the layers."""
     d_model: int
     layers: float
     """Mamba layers of width ``d_model``, or as much as them."""
@@ -106,7 +109,8 @@ def _step_time(row: Any) -> StepTime:
 def size_of(model: NetworkConfig, stored_length: int) -> Size:
     """Size of a network on windows of a store."""
     length = model.window_length or stored_length
-    return Size(length, model.d_model, model.width_times_layers / model.d_model)
+    layers = model.width_times_layers / model.d_model
+    return Size(length, model.bases_read(length), model.d_model, layers)
 
 
 def cost_of(kind: str, size: Size, device: str, times: Sequence[StepTime]) -> Cost:
@@ -136,13 +140,14 @@ def cost_of(kind: str, size: Size, device: str, times: Sequence[StepTime]) -> Co
     own = [time for time in here if time.kind == kind]
     if own:
         return _scaled(size, own)
-    nearest = min(here, key=lambda time: _distance(size, time)).kind
-    cost = _scaled(size, [time for time in here if time.kind == nearest])
+    alike = size._replace(window_length=size.bases_read)
+    nearest = min(here, key=lambda time: _distance(alike, time)).kind
+    cost = _scaled(alike, [time for time in here if time.kind == nearest])
     return cost._replace(basis=f"as {nearest}")
 
 
 def _counted(size: Size) -> Cost:
-    share = size.window_length * size.d_model * size.layers / FULL_SIZE
+    share = size.bases_read * size.d_model * size.layers / FULL_SIZE
     step, prediction = COUNTED_GPU_STEP[1] * share, COUNTED_GPU_PREDICTION[1] * share
     return Cost(step, prediction, None, "counted, not measured")
 

@@ -111,6 +111,14 @@ def test_tracks_of_labels_are_named_by_replicate_and_strand():
         ("window.length", 2001, "must be even"),
         ("window.missing_chromosome", "ignore", r"window\.missing_chromosome: 'ignore'"),
         ("regions.threshold", -0.1, r"regions\.threshold: -0\.1 should be greater than or equal"),
+        ("cell_lines.A.peaks", {"macs3": {}}, r"A\.peaks\.macs3\.cutoff: required key is missing"),
+        ("cell_lines.A.peaks", {"macs3": {"cutoff": -1}}, r"A\.peaks\.macs3\.cutoff: -1 should be"),
+        (
+            "cell_lines.A.peaks",
+            {"macs3": {"cutof": 1}},
+            r"A\.peaks\.macs3\.cutof: unknown key \(did you mean 'cutoff'\?\)",
+        ),
+        ("cell_lines.A.peaks", {"paht": "x"}, r"A\.peaks\.paht: unknown key \(did you mean 'path'"),
         ("training.steps", "many", r"training\.steps: 'many' should be a valid integer"),
         ("training.warmup_steps", 50_000, "must be below steps 50000"),
         (
@@ -192,6 +200,19 @@ def test_bad_values_are_one_line(key, value, message):
     text = str(caught.value)
     assert text.startswith("my.yaml: ")
     assert "\n" not in text
+
+
+def test_models_that_need_peaks_need_them_of_every_cell_line():
+    raw = changed("cell_lines.A.peaks", {"path": "a.narrowPeak"})
+    raw["models"]["peaks_mask"] = {}
+    assert parse_config(raw).cell_lines["A"].peaks.path == "a.narrowPeak"
+    raw["cell_lines"]["B"] = MINIMAL["cell_lines"]["A"]
+    with pytest.raises(UserError) as caught:
+        parse_config(raw, "my.yaml")
+    assert str(caught.value) == (
+        "my.yaml: (top level): models.peaks_mask needs DNase peaks, but cell_lines.B.peaks is not "
+        "given; add it (docs/add-a-cell-line.md says how peaks are called), or drop the model"
+    )
 
 
 def test_jitter_with_room_in_the_stored_window():

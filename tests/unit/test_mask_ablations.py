@@ -35,6 +35,7 @@ def random_batch() -> Batch:
         blacklist=torch.zeros(B, L, dtype=torch.bool),
         label=torch.randn(B),
         index=torch.arange(B),
+        peaks=torch.rand(B, L) < 0.5,
     )
 
 

@@ -66,6 +66,7 @@ def build_data(folder: Path) -> None:
         labels={"CAGE": LabelInputs(replicates=((source / "SimA.CAGE.bw",),))},
         window=WindowConfig(length=1000, promoter_length=200),
         power_law=PowerLaw(bin=200),
+        peaks=source / "SimA.DNase.peaks.bed",
     )
 
 

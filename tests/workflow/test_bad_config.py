@@ -66,3 +66,17 @@ def test_snakemake_says_the_same_before_any_job(folder, demo_config, key, value,
     assert lines[0].startswith("error: my.yaml: ")
     assert not [word for word in words if word not in lines[0]], lines[0]
     assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_several_nodes_outside_of_slurm_stop_before_any_job(folder, demo_config, monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    config = changed(demo_config, "training.nodes", 2)
+    for _ in range(2):  # it leaves no lock behind
+        done = run_snakemake("--quiet", "all", cwd=folder, config=config)
+        assert done.returncode == 1
+        lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+        assert lines == [
+            "error: training.nodes 2: several nodes need a Slurm job; start with --profile slurm, "
+            "or set training.nodes to 1"
+        ], done.stderr
+    assert not (folder / "results" / "demo" / "reference").exists()
