@@ -3,13 +3,12 @@
 from seq2exp.paper.files import NUMBERS, figure_names, table_names
 
 TABLES, PICTURES = table_names(MATRIX), figure_names(MATRIX)
-EXAMPLE = MATRIX.example()
-EXAMPLE_LOCI = [f"{FIGURES}/locus_{i}.png".format(**EXAMPLE._asdict()) for i in LOCI if EXAMPLE]
+EXAMPLES = [run for run in [MATRIX.example()] if run]
 
 
-def of_all_runs(path):
-    """The file of every run, in the order of the matrix."""
-    return [path.format(**run) for run in RUNS]
+def of_runs(path, runs):
+    """The file of every run."""
+    return [path.format(**run._asdict()) for run in runs]
 
 
 def paper_report(path, name, caption):
@@ -20,10 +19,10 @@ def paper_report(path, name, caption):
 
 rule build_paper:
     input:
-        metrics=of_all_runs(rules.train.output.metrics),
-        predictions=of_all_runs(rules.predict.output.table),
-        views=of_all_runs(rules.views.output.table) if MATRIX.views else [],
-        loci=EXAMPLE_LOCI,
+        metrics=of_runs(rules.train.output.metrics, MATRIX.cells()),
+        predictions=of_runs(rules.predict.output.table, MATRIX.cells()),
+        views=of_runs(rules.views.output.table, MATRIX.viewed()),
+        loci=[file for i in LOCI for file in of_runs(f"{FIGURES}/locus_{i}.png", EXAMPLES)],
     output:
         numbers=expand(f"{PAPER}/numbers/{{name}}.tsv", name=NUMBERS),
         tables=expand(f"{PAPER}/tables/{{name}}.{{kind}}", name=TABLES, kind=["tsv", "tex"]),

@@ -67,6 +67,10 @@ class Matrix(Strict):
             },
         )
 
+    def viewed(self) -> list[Cell]:
+        """Runs whose views are tabulated: those of the models that are no variants."""
+        return [cell for cell in self.cells() if self.views and cell.model in self.main_models]
+
     def example(self) -> Cell | None:
         """The run whose loci are shown: the first of the first model with a mask."""
         return next((cell for cell in self.cells() if self.models[cell.model].has_mask), None)

@@ -71,14 +71,11 @@ def run_files(
     predictions: Sequence[str | Path],
     views: Sequence[str | Path] = (),
 ) -> list[RunFiles]:
-    """Files of every run, each list in the order of the matrix; ``views`` may be empty."""
-    seen: list[Path | None] = [Path(path) for path in views]
-    seen = seen or [None] * len(metrics)
+    """Files of every run, in the order of the matrix; ``views`` of :meth:`Matrix.viewed` alone."""
+    seen = {cell: Path(path) for cell, path in zip(matrix.viewed(), views, strict=bool(views))}
     return [
-        RunFiles(cell, Path(figures), Path(table), view)
-        for cell, figures, table, view in zip(
-            matrix.cells(), metrics, predictions, seen, strict=True
-        )
+        RunFiles(cell, Path(figures), Path(table), seen.get(cell))
+        for cell, figures, table in zip(matrix.cells(), metrics, predictions, strict=True)
     ]
 
 
@@ -89,7 +86,7 @@ def files_in_results(results: Path, matrix: Matrix) -> list[RunFiles]:
         matrix,
         [results / "models" / folder / "metrics.json" for folder in folders],
         [results / "predictions" / folder / "predictions.tsv" for folder in folders],
-        [results / "evaluation" / folder / "views.tsv" for folder in folders],
+        [results / "evaluation" / cell.folder / "views.tsv" for cell in matrix.viewed()],
     )
 
 

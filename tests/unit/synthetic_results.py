@@ -100,7 +100,7 @@ def write_run(run: RunFiles, matrix: Matrix, genes: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     pd.concat([trained, table]).to_csv(run.predictions, sep="\t", index=False)
     run.metrics.write_text(json.dumps(metrics(cell, matrix)))
-    if matrix.views:
+    if run.views:
         run.views.parent.mkdir(parents=True, exist_ok=True)
         views_of(cell, table).to_csv(run.views, sep="\t", index=False)
 
