@@ -4,6 +4,7 @@
 #   snakemake --cores all --configfile my_config.yaml   # my_config.yaml instead of config.yaml
 #   snakemake --profile slurm                           # on a Slurm cluster
 #   snakemake --cores 1 sources                         # only fetch every file that the config names
+#   snakemake --cores all paper                         # tables and figures over all runs
 #
 # Every setting is described in config.yaml.
 import os
@@ -73,13 +74,16 @@ include: "rules/resources.smk"
 include: "rules/inputs.smk"
 include: "rules/sources.smk"
 include: "rules/reference.smk"
+include: "rules/peaks.smk"
 include: "rules/check.smk"
 include: "rules/windows.smk"
 include: "rules/train.smk"
 include: "rules/predict.smk"
 include: "rules/regions.smk"
 include: "rules/evaluate.smk"
+include: "rules/views.smk"
 include: "rules/figures.smk"
+include: "rules/paper.smk"
 
 
 rule all:
@@ -88,7 +92,14 @@ rule all:
         rules.check_all.output,
         f"{RESULTS}/summary.json",
         f"{RESULTS}/summary.tsv",
+        SUMMARY_OF_VIEWS,
         [files_of(run) for run in RUNS],
+
+
+rule paper:
+    input:
+        rules.build_paper.output,
+    localrule: True
 
 
 rule sources:

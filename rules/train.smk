@@ -5,6 +5,7 @@ rule train:
     input:
         store=STORE,
         folds=rules.assign_folds.output.table,
+        teacher=teacher,
         # Not trained on, but to be known before.
         check=ancient(rules.check_cell_line.output.table),
     output:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -23,7 +24,7 @@ from torch import Tensor
 from seq2exp.scan import part_length, scan_gradients, scan_part
 
 if TYPE_CHECKING:
-    from seq2exp.caduceus import BiMamba, DirectionalSSM, Layer
+    from seq2exp.caduceus import DirectionalSSM, Layer, MambaMixer
 
 
 def layer_step(
@@ -54,14 +55,14 @@ class _LayerStep(torch.autograd.Function):
         arithmetic = Arithmetic.now(residual)
         total, u = layer.norm(residual, hidden, arithmetic.dtype)  # (B, L, d) each
         inside = centre or slice(0, total.shape[1])
-        y, states = _scan_both(layer.mixer, u, inside, keep=keep)  # (B, E, centre)
+        y, states = _scan_all(layer.mixer, u, inside, keep=keep)  # (B, E, centre)
         out = _outputs(layer.mixer, y, u[:, inside])  # (B, centre, d)
         if keep:
             ctx.layer, ctx.inside, ctx.arithmetic = layer, inside, arithmetic
             ctx.added = None if hidden is None else hidden.dtype
-            ctx.rightward_parts = len(states[0])
+            ctx.parts = [len(own) for own in states]
             # the parameters are saved so that autograd notices if they are changed meanwhile
-            ctx.save_for_backward(total, y, *states[0], *states[1], *parameters)
+            ctx.save_for_backward(total, y, *chain.from_iterable(states), *parameters)
         return (total if centre is None else total[:, centre].clone()), out
 
     @staticmethod
@@ -78,8 +79,9 @@ class _LayerStep(torch.autograd.Function):
             passed, u = passed[:, inside], u[:, inside]
         dy, du = _output_gradients(layer.mixer, y, u.detach(), dout, gradients)
         dx = torch.zeros_like(x)
-        half = ctx.rightward_parts
-        for ssm, kept in zip(layer.mixer.directions, (states[:half], states[half:]), strict=True):
+        of_direction = iter(states)
+        for ssm, parts in zip(layer.mixer.directions, ctx.parts, strict=True):
+            kept = list(islice(of_direction, parts))
             _scan_backwards(ssm, kept, x.detach(), dx, dy, inside, gradients)
         (dtotal,) = gradients.add([passed, x, u], [total], [dtotal, dx, du])
         dhidden = None if ctx.added is None else dtotal.to(ctx.added)
@@ -132,14 +134,16 @@ def _overlap(part: slice, inside: slice) -> tuple[slice, slice]:
 # --------------------------------------------------------------------------- forward
 
 
-def _scan_both(
-    mixer: BiMamba, u: Tensor, inside: slice, *, keep: bool
-) -> tuple[Tensor, tuple[list[Tensor | None], list[Tensor | None]]]:
-    """Sum of both directions' y on the positions inside, and what each one's parts keep."""
+def _scan_all(
+    mixer: MambaMixer, u: Tensor, inside: slice, *, keep: bool
+) -> tuple[Tensor, list[list[Tensor | None]]]:
+    """Sum of the directions' y on the positions inside, and what each one's parts keep."""
     x = mixer.project_x(u)  # (B, E, L)
     total: Tensor | None = None
-    kept: tuple[list[Tensor | None], list[Tensor | None]] = ([], [])
-    for ssm, own in zip(mixer.directions, kept, strict=True):
+    kept: list[list[Tensor | None]] = []
+    for ssm in mixer.directions:
+        own: list[Tensor | None] = []
+        kept.append(own)
         state = None
         for part in _direction_parts(ssm, inside, x):
             y, states, state = scan_part(
@@ -161,7 +165,7 @@ def _scan_both(
     return total, kept
 
 
-def _outputs(mixer: BiMamba, y: Tensor, u: Tensor) -> Tensor:
+def _outputs(mixer: MambaMixer, y: Tensor, u: Tensor) -> Tensor:
     """Gate and out-projection: y (B, E, P) and u (B, P, d) to (B, P, d)."""
     outputs = [
         mixer.output(y[..., piece], mixer.project_z(u[:, piece]))
@@ -170,7 +174,7 @@ def _outputs(mixer: BiMamba, y: Tensor, u: Tensor) -> Tensor:
     return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
 
 
-def _output_pieces(mixer: BiMamba, y: Tensor) -> list[slice]:
+def _output_pieces(mixer: MambaMixer, y: Tensor) -> list[slice]:
     return _pieces(slice(0, y.shape[-1]), part_length(mixer.rightward.scan_backend, y.device))
 
 
@@ -229,7 +233,7 @@ class _Gradients:
 
 
 def _output_gradients(
-    mixer: BiMamba, y: Tensor, u: Tensor, dout: Tensor, gradients: _Gradients
+    mixer: MambaMixer, y: Tensor, u: Tensor, dout: Tensor, gradients: _Gradients
 ) -> tuple[Tensor, Tensor]:
     """Gradients of y (B, E, P) and of u (B, P, d) through the gate and the out-projection."""
     dy, du = [], []

@@ -132,10 +132,10 @@ def training_mb(model: ModelConfig, window: WindowConfig, training: TrainingConf
     On a CPU what the layers keep of a pass is most of it; on a GPU that lies in the GPU's own
     memory.
     """
-    bases = training.windows_per_pass * _length(model, window)
-    process = _process_mb(model, training, bases)
+    windows = training.windows_per_pass
+    process = _process_mb(model, training, windows * _length(model, window))
     if not needs_gpu(model, training):
-        process += network_mb(model, bases, training=True)
+        process += network_mb(model, windows * _bases_read(model, window), training=True)
     return training_layout(model, training).processes * process
 
 
@@ -143,10 +143,9 @@ def prediction_mb(
     model: ModelConfig, window: WindowConfig, training: TrainingConfig, batch_size: int
 ) -> float:
     """MB of memory of a job that runs a trained model on ``batch_size`` windows at a time."""
-    bases = batch_size * _length(model, window)
-    process = _process_mb(model, training, bases)
+    process = _process_mb(model, training, batch_size * _length(model, window))
     if not needs_gpu(model, training):
-        process += network_mb(model, bases, training=False)
+        process += network_mb(model, batch_size * _bases_read(model, window), training=False)
     return process
 
 
@@ -171,8 +170,8 @@ def training_minutes(model: ModelConfig, window: WindowConfig, training: Trainin
 
     It goes on where it stopped, so a later attempt need not repeat the earlier ones.
     """
-    bases = training.steps * training.batch_size * _length(model, window)
-    return 20 + _steps_minutes(model, training, bases) / _speed_up(model, training)
+    bases = training.steps * training.batch_size * _bases_read(model, window)
+    return 20 + _steps_minutes(model, training, bases) / speed_up(model, training)
 
 
 def training_pieces(
@@ -191,7 +190,7 @@ def prediction_minutes(
 ) -> float:
     """Minutes of a job that runs a trained model on every gene of a store of ``store_mb``."""
     stored = 1e6 * store_mb / STORED_BYTES_PER_BASE
-    bases = WINDOWS_PER_BASE * stored * _length(model, window) / window.length
+    bases = WINDOWS_PER_BASE * stored * _bases_read(model, window) / window.length
     steps = _steps_minutes(model, training, bases)
     return reading_minutes(store_mb) + steps / PREDICTIONS_PER_STEP
 
@@ -202,7 +201,7 @@ def _steps_minutes(model: ModelConfig, training: TrainingConfig, bases: float) -
     return size / STEPS_AT_FULL_SIZE_PER_MINUTE["gpu" if needs_gpu(model, training) else "cpu"]
 
 
-def _speed_up(model: ModelConfig, training: TrainingConfig) -> float:
+def speed_up(model: ModelConfig, training: TrainingConfig) -> float:
     """Speed of all GPUs against one; on CPUs, of all nodes, whose processes share the cores."""
     layout = training_layout(model, training)
     parts = layout.nodes * (layout.gpus or 1)
@@ -211,6 +210,12 @@ def _speed_up(model: ModelConfig, training: TrainingConfig) -> float:
 
 def _length(model: ModelConfig, window: WindowConfig) -> int:
     return model.window_length or window.length
+
+
+def _bases_read(model: ModelConfig, window: WindowConfig) -> int:
+    """Bases of a window that the layers of a model go through."""
+    length = _length(model, window)
+    return model.bases_read(length) if isinstance(model, NetworkConfig) else length
 
 
 def _width_times_layers(model: ModelConfig) -> int:

@@ -67,9 +67,9 @@ def test_only_a_network_with_accelerator_gpu_asks_for_a_gpu():
 
 
 def test_training_on_a_cpu_needs_the_memory_of_its_passes():
-    # 80,000 bases with 50 + 24 x 16 + 10 x 16 x 2 layers float32 numbers each, beside 2 GB and
+    # 80,000 bases with 50 + 32 x 16 + 10 x 16 x 2 layers float32 numbers each, beside 2 GB and
     # 5 batches of 0.4 MB
-    assert resources.training_mb(SMALL, FULL, CPU) == pytest.approx(2_002 + 241.28)
+    assert resources.training_mb(SMALL, FULL, CPU) == pytest.approx(2_002 + 282.24)
     assert resources.training_mb(SMALL, FULL, GPU) == 4_002
 
 
@@ -77,14 +77,14 @@ def test_training_on_a_cpu_needs_the_memory_of_its_passes():
 def test_memory_is_that_of_the_processes_of_a_node(how):
     # each 2 of the 8 windows at once: a quarter of the above, in 2 processes
     recipe = CPU.model_copy(update=how)
-    assert resources.training_mb(SMALL, FULL, recipe) == pytest.approx(2 * (2_000.5 + 60.32))
+    assert resources.training_mb(SMALL, FULL, recipe) == pytest.approx(2 * (2_000.5 + 70.56))
     recipe = GPU.model_copy(update=how)
     assert resources.training_mb(SMALL, FULL, recipe) == pytest.approx(2 * 4_000.5)
 
 
 def test_prediction_keeps_nothing():
-    # 40,000 bases with 50 + 24 x 16 numbers
-    assert resources.prediction_mb(SMALL, FULL, CPU, 4) == pytest.approx(2_001 + 69.44)
+    # 40,000 bases with 50 + 32 x 16 numbers
+    assert resources.prediction_mb(SMALL, FULL, CPU, 4) == pytest.approx(2_001 + 89.92)
     assert resources.prediction_mb(SMALL, FULL, GPU, 4) == 4_001
 
 
