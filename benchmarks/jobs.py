@@ -26,7 +26,6 @@ from benchmarks.measure import (
 from seq2exp.model_config import CaduceusConfig, Seq2ExpSoftConfig
 from seq2exp.models import InputShape, build_model
 from seq2exp.packing import PackedBatch, unpack
-from seq2exp.recipe import expression_loss
 from seq2exp.resources import network_mb
 
 CONTACT_BIN = 5_000
@@ -98,7 +97,7 @@ def new_step(case: Case, length: int) -> Callable[[], None]:
         with torch.set_grad_enabled(case.training):
             output = model(unpack(packed, contact_bin=CONTACT_BIN))
         if case.training:
-            expression_loss(output, packed.label, kl_weight=0.01).total.backward()
+            model.loss(output, packed.label).total.backward()
             optimizer.step()
             optimizer.zero_grad()
 

@@ -15,6 +15,7 @@ import yaml
 from seq2exp import __version__
 from seq2exp.errors import UserError
 from seq2exp.model_commands import add_model_commands
+from seq2exp.plan.command import add_plan_command
 
 ERROR = "error: "
 
@@ -61,6 +62,7 @@ def main(argv: list[str] | None = None) -> None:
         "--out", type=Path, help="folder [default: paper_so_far in the results folder]"
     )
     paper.set_defaults(run=paper_so_far)
+    add_plan_command(commands)
     add_model_commands(commands)
     show = commands.add_parser("summary", help="print the table of a finished run")
     show.add_argument("summary", type=Path, help="summary.json of the results folder")

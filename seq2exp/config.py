@@ -320,7 +320,7 @@ class Config(Strict):
                 f"{key}.window_length {length} differs from that of {model.mask_from} ({stored}), "
                 "where its mask comes from; make them equal"
             )
-        least = self.window.promoter_length / length
+        least = min(self.window.promoter_length, length) / length
         if model.fraction < least:
             raise ValueError(
                 f"{key}.fraction {model.fraction}: the promoter alone is {least:g} of the window; "

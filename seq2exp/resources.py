@@ -171,7 +171,7 @@ def training_minutes(model: ModelConfig, window: WindowConfig, training: Trainin
     It goes on where it stopped, so a later attempt need not repeat the earlier ones.
     """
     bases = training.steps * training.batch_size * _bases_read(model, window)
-    return 20 + _steps_minutes(model, training, bases) / _speed_up(model, training)
+    return 20 + _steps_minutes(model, training, bases) / speed_up(model, training)
 
 
 def training_pieces(
@@ -201,7 +201,7 @@ def _steps_minutes(model: ModelConfig, training: TrainingConfig, bases: float) -
     return size / STEPS_AT_FULL_SIZE_PER_MINUTE["gpu" if needs_gpu(model, training) else "cpu"]
 
 
-def _speed_up(model: ModelConfig, training: TrainingConfig) -> float:
+def speed_up(model: ModelConfig, training: TrainingConfig) -> float:
     """Speed of all GPUs against one; on CPUs, of all nodes, whose processes share the cores."""
     layout = training_layout(model, training)
     parts = layout.nodes * (layout.gpus or 1)

@@ -66,6 +66,12 @@ HISTORY_COLUMNS = (
     "seconds",
 )
 
+STEP_TIME_COLUMNS = (
+    *("kind", "device", "machine", "window_length", "d_model", "layers", "batch"),
+    *("step_seconds", "predict_seconds", "step_mb", "date", "command"),
+)
+"""One measured model a row: a training step and a prediction of ``batch`` windows, and the memory of
+the step beyond weights and input; ``device`` is cpu or gpu, ``layers`` are of width ``d_model``."""
 CHECK_COLUMNS = ("cell_line", "item", "figure", "value")
 """One number, word or sentence of the check of a cell line's data a row."""
 

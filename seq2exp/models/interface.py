@@ -140,6 +140,8 @@ class ExpressionModel(nn.Module):
     config: Any
     """Settings of the model's kind (:mod:`seq2exp.model_config`)."""
 
+    reads_signals = False
+    """Whether the prediction depends on the signals of the window."""
     hard_mask: ClassVar[bool] = False
     """Whether its mask, in evaluation, is of zeros and ones: the ones are its regions as they are."""
     evidence_tracks: tuple[str, ...] = ()
@@ -154,9 +156,6 @@ class ExpressionModel(nn.Module):
             What the model was given, and what it gave.
         """
         return {}
-
-    reads_signals = False
-    """Whether the prediction depends on the signals of the window."""
 
     def forward(self, batch: Batch) -> Output:
         raise NotImplementedError

@@ -16,14 +16,15 @@ from seq2exp.evaluation_config import ViewConfig
 from seq2exp.fixed_masks import shift_mask
 from seq2exp.model_config import CaduceusConfig, CaduceusSignalsConfig, SignalLinearConfig
 from seq2exp.models import InputShape, build_model
-from seq2exp.models.masked import Proposal
-from seq2exp.packing import unpack
+from seq2exp.models.masked import MaskedModel, Proposal
+from seq2exp.packing import PackedBatch, unpack
 from seq2exp.prediction import predict
 from seq2exp.schemas import VIEW_COLUMNS, read_table
 from seq2exp.store import open_store
 from seq2exp.summary import write_view_summary
 from seq2exp.views import predict_views, show, show_mask
 from seq2exp.windows import read_window
+from tests.unit.any_model import NETWORKS, config_of
 from tests.unit.test_config import changed
 from tests.unit.test_training import SOFT
 
@@ -105,6 +106,79 @@ def test_a_shifted_mask_has_the_same_size_and_leaves_fixed_bases_alone():
     both = shown({"mask_fraction": 0.5, "mask": "shifted"}, MEAN)
     assert sum(both) == 4
     assert both != shown({"mask_fraction": 0.5}, MEAN)
+
+
+# ------------------------------------------------------------------------- every kind of model
+
+
+def windows(training_data, length=1000):
+    store = load_store(training_data)
+    parts = [read_window(store, row, length) for row in (3, 30)]
+    packed = PackedBatch(*(torch.cat(part) for part in zip(*parts, strict=True)))
+    return unpack(packed, contact_bin=store.contact_bin)
+
+
+def new_model(config, length):
+    shape = InputShape(length, min(200, length), n_gene_features=9)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        return build_model(config, shape).eval()
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+@torch.no_grad()
+def test_a_model_reads_shorter_windows_as_one_that_was_built_for_them(training_data, kind):
+    if kind == "enformer":
+        pytest.importorskip("enformer_pytorch")
+    for length in (300, 100):  # the second is within the promoter
+        model = new_model(config_of(kind, signal_transform="log1p"), 1000)
+        if not model.reads_length(length):
+            pytest.skip(f"{kind} reads its own length alone")
+        expected = new_model(config_of(kind, signal_transform="log1p"), length)
+        weights = model.state_dict()
+        if kind == "seq2exp_hard":
+            weights["position_embedding"].normal_()
+            start = (1000 - length) // 2
+            of_crop = weights["position_embedding"][:, start : start + length]
+            weights = {**weights, "position_embedding": of_crop}
+        if kind == "hyena":  # its filters are functions of bp over the length that it was built for
+            for block in expected.blocks:
+                block.mixer.long.window_length = 1000
+        expected.load_state_dict(weights)
+        batch = windows(training_data, length)
+        found, right = model(batch), expected(batch)
+        assert torch.equal(found.prediction, right.prediction)
+        if found.mask is not None:
+            assert torch.equal(found.mask, right.mask)
+            assert found.mask.shape == (2, length)
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+@torch.no_grad()
+def test_a_masked_models_prediction_is_made_of_its_own_mask(training_data, kind):
+    if kind == "enformer":
+        pytest.importorskip("enformer_pytorch")
+    model = new_model(config_of(kind, signal_transform="log1p"), 1000)
+    output = model(windows(training_data))
+    assert isinstance(model, MaskedModel) == (output.mask is not None)
+    if isinstance(model, MaskedModel):
+        proposal = model.mask_of(windows(training_data))
+        assert torch.equal(proposal.mask, output.mask)
+        assert model.ranks_bases == (proposal.alpha is not None)
+        prediction = model.predict_from(windows(training_data), proposal.mask)
+        assert torch.equal(prediction, output.prediction)
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+@torch.no_grad()
+def test_a_model_says_whether_it_reads_signals(training_data, kind):
+    if kind == "enformer":
+        pytest.importorskip("enformer_pytorch")
+    model = new_model(config_of(kind, signal_transform="log1p"), 1000)
+    batch = windows(training_data)
+    silent = batch._replace(signals=torch.zeros_like(batch.signals))
+    changed = not torch.equal(model(batch).prediction, model(silent).prediction)
+    assert model.reads_signals == changed
 
 
 # ------------------------------------------------------------------------- predictions
