@@ -15,11 +15,12 @@ export PATH := $(BIN):$(PATH)
 CORES ?= all
 DEMO := --cores $(CORES) --configfile demo/config.yaml
 
-.PHONY: help setup demo demo-control test test-cluster test-slow lint format lock clean
+.PHONY: help setup demo demo-control demo-paper test test-cluster test-slow lint format lock clean
 
 help:
 	@echo "make demo       simulate a small genome, run the whole workflow on it, print the summary"
 	@echo "make demo-control  train the demo's model with and without distal bases, three seeds each"
+	@echo "make demo-paper train every model and ablation for seconds, draw the paper's tables and figures"
 	@echo "make test       run the tests"
 	@echo "make test-cluster  run the quick tests on a real Slurm (Debian, root; skipped elsewhere)"
 	@echo "make test-slow  run the tests that take minutes"
@@ -45,6 +46,10 @@ demo-control: setup
 	python -m seq2exp.simulate results/demo/simulated
 	snakemake $(DEMO) demo/control.yaml --quiet rules
 	seq2exp summary results/demo/summary.json
+
+demo-paper: setup
+	python -m seq2exp.simulate results/demo/simulated
+	snakemake --cores $(CORES) --configfile demo/paper.yaml --quiet rules -- paper
 
 # A worker a core, each with one thread: idle OpenMP threads would take the cores from one another.
 test: export OMP_NUM_THREADS := 1
@@ -81,5 +86,5 @@ lock: setup
 	rm requirements.lock.old
 
 clean:
-	rm -rf results/demo .snakemake .pytest_cache .mypy_cache .ruff_cache
+	rm -rf results/demo results/demo-paper .snakemake .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

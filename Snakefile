@@ -4,6 +4,7 @@
 #   snakemake --cores all --configfile my_config.yaml   # my_config.yaml instead of config.yaml
 #   snakemake --profile slurm                           # on a Slurm cluster
 #   snakemake --cores 1 sources                         # only fetch every file that the config names
+#   snakemake --cores all paper                         # tables and figures over all runs
 #
 # Every setting is described in config.yaml.
 import os
@@ -82,6 +83,7 @@ include: "rules/regions.smk"
 include: "rules/evaluate.smk"
 include: "rules/views.smk"
 include: "rules/figures.smk"
+include: "rules/paper.smk"
 
 
 rule all:
@@ -92,6 +94,12 @@ rule all:
         f"{RESULTS}/summary.tsv",
         SUMMARY_OF_VIEWS,
         [files_of(run) for run in RUNS],
+
+
+rule paper:
+    input:
+        rules.build_paper.output,
+    localrule: True
 
 
 rule sources:

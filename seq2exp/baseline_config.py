@@ -194,6 +194,8 @@ class EPInformerConfig(NetworkConfig):
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:
+        if self.elements == "signal" and not {"h3k27ac", "dnase"} & set(self.signals):
+            raise ValueError("elements: signal needs h3k27ac or dnase in signals; add one of them")
         if self.d_model % self.heads:
             raise ValueError(f"heads {self.heads} must divide d_model {self.d_model}")
         halvings = len(self.encoder_widths) - 1

@@ -27,6 +27,7 @@ from seq2exp.model_config import (
     Seq2ExpRetrainConfig,
     Seq2ExpSoftConfig,
 )
+from seq2exp.paper_config import AblationConfig, as_written, check_ablations, with_variants
 from seq2exp.peaks_config import PeaksConfig
 from seq2exp.source_config import HiCSource, Source
 from seq2exp.training_config import TrainingConfig
@@ -184,6 +185,8 @@ class Config(Strict):
     assays: Annotated[tuple[Name, ...], Field(min_length=1)] = ("CAGE",)
     folds: FoldsConfig = FoldsConfig()
     models: Annotated[dict[Name, ModelConfig], Field(min_length=1)]
+    """Every model of the matrix: those of the section ``models``, then the ablations' variants."""
+    ablations: dict[Name, AblationConfig] = Field(default_factory=dict)
     seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (2, 22, 222, 2222, 22222)
     training: TrainingConfig = TrainingConfig()
     prediction: PredictionConfig = PredictionConfig()
@@ -194,8 +197,8 @@ class Config(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _kind_from_name(cls, raw: Any) -> Any:
-        """A model's kind may be left out where its name is a kind: ``seq2exp_soft: {}``."""
+    def _all_models(cls, raw: Any) -> Any:
+        """Name the kind of ``seq2exp_soft: {}``, and add the variants of ablations to the models."""
         models = raw.get("models") if isinstance(raw, dict) else None
         if not isinstance(models, dict):
             return raw
@@ -203,7 +206,7 @@ class Config(Strict):
             name: {"kind": name, **(body or {})} if isinstance(body, dict | None) else body
             for name, body in models.items()
         }
-        return {**raw, "models": named}
+        return {**raw, "models": with_variants(named, raw.get("ablations"))}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -286,6 +289,11 @@ class Config(Strict):
         return self
 
     @model_validator(mode="after")
+    def _ablations_tell_apart(self) -> Self:
+        check_ablations(self.ablations, self.models, self.window.length)
+        return self
+
+    @model_validator(mode="after")
     def _masks_have_a_source(self) -> Self:
         for name, model in self.models.items():
             if isinstance(model, Seq2ExpRetrainConfig):
@@ -327,6 +335,11 @@ class Config(Strict):
     def _length(self, model: ModelConfig) -> int:
         return model.window_length or self.window.length
 
+    def main_models(self) -> list[str]:
+        """Names of the section ``models``: all but the variants of ablations."""
+        variants = {name for group in self.ablations.values() for name in group.names()}
+        return [name for name in self.models if name not in variants]
+
     def sources(self) -> Iterator[tuple[str, Source]]:
         """Every file of the config with its key, e.g. ``("cell_lines.K562.dnase", Source)``."""
         yield from _sources(self, "")
@@ -360,4 +373,5 @@ def parse_config(raw: dict[str, Any], origin: str = "config") -> Config:
     try:
         return Config.model_validate(raw)
     except ValidationError as error:
-        raise UserError(f"{origin}: {first_problem(error)}") from None
+        problem = as_written(first_problem(error), raw.get("ablations"))
+        raise UserError(f"{origin}: {problem}") from None

@@ -8,6 +8,7 @@ train (:mod:`seq2exp.training_process`). On one machine it starts them itself; o
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -27,6 +28,8 @@ from seq2exp.stopping import StopSignals
 from seq2exp.training_config import TrainingConfig
 from seq2exp.training_process import JOB, STOPPED
 
+STOP = signal.SIGUSR1
+"""What asks the other processes to stop: on SIGTERM `srun` would kill its tasks at once."""
 GRACE = 5.0
 """Seconds that the other processes have to end by themselves once one has failed."""
 
@@ -113,7 +116,7 @@ class Group(StopSignals):
         process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE)
         self._processes.append(process)
         if self.requested:
-            process.send_signal(self.requested)
+            process.send_signal(STOP)
 
     def wait(self) -> list[int]:
         """Wait for all to end; returns their exit codes (-n: by signal n)."""
@@ -127,9 +130,8 @@ class Group(StopSignals):
         return [process.returncode for process in self._processes]
 
     def on_request(self) -> None:
-        assert self.requested is not None
         for process in self._processes:
-            process.send_signal(self.requested)
+            process.send_signal(STOP)
 
     def on_repeat(self) -> None:
         self._kill()

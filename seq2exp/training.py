@@ -96,6 +96,11 @@ def train(
         **{f"{name}_genes": len(dataset) for name, dataset in splits._asdict().items()},
         **figures,
         "seconds": round(fitted.seconds, 1),
+        "settings": {
+            "window": shape._asdict(),
+            "model": model.model_dump(mode="json"),
+            "training": training.model_dump(mode="json", exclude=set(TrainingConfig.HOW)),
+        },
     }
     save_checkpoint(out_checkpoint, network, job.model, shape, meta)
     write_figures(metrics, fitted, out_metrics, out_history)

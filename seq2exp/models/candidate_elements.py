@@ -9,12 +9,14 @@ Axes: B batch, L window length (bp), E candidate elements, T element length (bp)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from seq2exp.model_config import SIGNALS, Signal
 from seq2exp.packing import Batch
 
 
@@ -30,13 +32,15 @@ class Elements(NamedTuple):
     contact: Tensor
     """float32 (B, E): log10(1 + contact of the centre with the TSS); 0 where not present."""
     activity: Tensor
-    """float32 (B, E): sqrt(mean H3K27ac x mean DNase) of the core; 0 where not present."""
+    """float32 (B, E): sqrt(mean H3K27ac x mean DNase) of the core, the mean of one of them where the
+    other is left out; 0 without both, and where not present."""
 
 
 def candidate_elements(
     batch: Batch,
     *,
     peaks: bool,
+    signals: Sequence[Signal],
     most: int,
     core_length: int,
     min_distance: int,
@@ -52,9 +56,11 @@ def candidate_elements(
         Elements are the runs of ``batch.peaks``, around their middle. Otherwise they are where the
         activity is above 0 and the highest within ``core_length`` bp on both sides (of equal bases
         the first), so that their cores do not overlap.
+    signals
+        Those that may be read, which is all but in ablations.
     most
-        E; of more candidates, those of the highest activity times contact are taken, and of equal
-        ones the first in the window.
+        E; of more candidates, those of the highest activity times contact are taken (what is left
+        out counts as 1), and of equal ones the nearest.
     core_length
         bp around the centre over which signals are averaged; bases beyond the window count as 0.
     min_distance
@@ -63,10 +69,8 @@ def candidate_elements(
         Bases where no element has its centre.
     """
     length = batch.signals.shape[1]
-    signals = batch.signals[..., :2].masked_fill(batch.blacklist.unsqueeze(-1), 0.0)
-    activity = core_activity(signals, core_length)  # (B, L)
-    log_contact = batch.signals[..., 2]  # (B, L)
-
+    activity = core_activity(_chromatin(batch, signals), core_length)  # (B, L)
+    log_contact = batch.signals[..., 2] * ("hic" in signals)  # (B, L)
     position = torch.arange(length, device=activity.device)
     allowed = (position - length // 2).abs() >= min_distance  # (L,)
     allowed[promoter] = False
@@ -77,10 +81,12 @@ def candidate_elements(
         is_centre = (activity > 0) & is_highest(activity, core_length)
     is_centre = is_centre & allowed
 
-    score = activity * (10.0 ** log_contact.double() - 1)  # (B, L)
-    score = torch.where(is_centre, score, -1.0)
-    # Stable, so that equal scores are not left to chance.
-    ranked, order = score.sort(dim=1, descending=True, stable=True)
+    score = torch.ones_like(activity)
+    if {"h3k27ac", "dnase"} & set(signals):
+        score = score * activity
+    if "hic" in signals:
+        score = score * (10.0 ** log_contact.double() - 1)
+    ranked, order = _ranked(torch.where(is_centre, score, -1.0))  # (B, L) each
     missing = max(most - length, 0)
     present = F.pad(ranked[:, :most] >= 0, (0, missing))  # (B, E)
     centre = F.pad(order[:, :most], (0, missing)) * present
@@ -94,21 +100,38 @@ def candidate_elements(
 
 
 def core_activity(signals: Tensor, core_length: int) -> Tensor:
-    """Geometric mean of two signals (B, L, 2), each averaged over the core around every base.
+    """Geometric mean of signals (B, L, n), each averaged over the core around every base.
 
     The core of base p is [p - core_length // 2, p - core_length // 2 + core_length).
 
     Returns
     -------
     float64 (B, L)
-        Sums of float16 values are exact in float64, whatever their order.
+        0 without signals. Sums of float16 values are exact in float64, whatever their order.
     """
+    if not signals.shape[-1]:
+        return signals.new_zeros(signals.shape[:2], dtype=torch.float64)
     before = core_length // 2
     padded = F.pad(signals.double(), (0, 0, before + 1, core_length - before - 1))
-    sums = padded.cumsum(dim=1)  # (B, L + core_length, 2)
+    sums = padded.cumsum(dim=1)  # (B, L + core_length, n)
     length = signals.shape[1]
-    mean = (sums[:, core_length:] - sums[:, :length]) / core_length  # (B, L, 2)
-    return mean.prod(dim=-1).sqrt()
+    mean = (sums[:, core_length:] - sums[:, :length]) / core_length  # (B, L, n)
+    return mean.prod(dim=-1).pow(1 / signals.shape[-1])
+
+
+def _chromatin(batch: Batch, signals: Sequence[Signal]) -> Tensor:
+    """H3K27ac and DNase as far as they may be read, 0 on the blacklist; (B, L, 0 to 2)."""
+    kept = [i for i, name in enumerate(SIGNALS[:2]) if name in signals]
+    return batch.signals[..., kept].masked_fill(batch.blacklist.unsqueeze(-1), 0.0)
+
+
+def _ranked(score: Tensor) -> tuple[Tensor, Tensor]:
+    """Sort each row (B, L) from the highest down, of equal scores the nearest to the middle first."""
+    length = score.shape[1]
+    distance = (torch.arange(length, device=score.device) - length // 2).abs()
+    nearest = distance.argsort(stable=True)  # (L,)
+    ranked, order = score[:, nearest].sort(dim=1, descending=True, stable=True)
+    return ranked, nearest[order]
 
 
 def is_highest(values: Tensor, reach: int) -> Tensor:

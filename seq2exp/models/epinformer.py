@@ -48,10 +48,10 @@ class EPInformer(ExpressionModel):
         self.network = ElementNetwork(config, shape)
 
     def forward(self, batch: Batch) -> Output:
-        batch = keep_signals(batch, self.config.signals)
         with torch.no_grad():
             sequences, present, features = self.elements(batch)
-        gene_features = network_features(batch.gene_features, self.config.signal_transform)
+        kept = keep_signals(batch, self.config.signals)
+        gene_features = network_features(kept.gene_features, self.config.signal_transform)
         return Output(self.network(sequences, present, features, gene_features))
 
     def reads_length(self, length: int) -> bool:
@@ -72,6 +72,7 @@ class EPInformer(ExpressionModel):
         found = candidate_elements(
             batch,
             peaks=self.config.elements == "peaks",
+            signals=self.config.signals,
             most=self.config.max_elements,
             core_length=self.config.core_length,
             min_distance=self.config.min_distance,

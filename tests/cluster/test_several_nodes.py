@@ -43,15 +43,26 @@ def test_every_node_gives_its_tasks_and_gpus(slurm, tmp_path, monkeypatch, setti
 
 
 @pytest.mark.slow
-def test_warned_over_two_nodes_it_goes_on(slurm, project):
+def test_warned_then_cancelled_over_two_nodes_it_goes_on(slurm, project):
     before = len(states(slurm))
     project.configure(training={"nodes": 2}, cluster={"partition": "pair"})
     project.start()
-    project.pause()
-    run("scancel", "--signal=TERM", newest(slurm))  # as --signal=TERM@120 does
-    project.go_on()
+    last = 0.0
+    # What --signal=TERM@120 does; then what scancel does at once, and the walltime in the end.
+    for number, how in enumerate((["--signal=TERM"], []), start=1):
+        project.pause(after=last)
+        step = project.checkpoint_step()
+        run("scancel", *how, newest(slurm))
+        project.go_on()
+        project.wait_until(lambda n=number: ended(states(slurm, before)) == n)
+        assert project.checkpoint_step() > step  # saved when asked to stop
+        last = project.checkpoint_time()
     assert project.finish() == 0, project.messages()
-    assert states(slurm, before) == ["FAILED", "COMPLETED"]
-    assert [job["nodes"] for job in slurm.jobs()[-2:]] == ["2", "2"]
+    assert states(slurm, before) == ["FAILED", "CANCELLED", "COMPLETED"]
+    assert {job["nodes"] for job in slurm.jobs()[-3:]} == {"2"}
     assert len(project.resumed()) == 1
     project.same_as_undisturbed(within=1e-5)
+
+
+def ended(found):
+    return len([state for state in found if state in ("FAILED", "CANCELLED")])

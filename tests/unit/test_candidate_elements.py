@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from seq2exp.model_config import SIGNALS
 from seq2exp.models.candidate_elements import (
     candidate_elements,
     core_activity,
@@ -15,7 +16,7 @@ from seq2exp.models.candidate_elements import (
 )
 from seq2exp.packing import Batch
 
-HOW = {"most": 3, "core_length": 2, "min_distance": 2, "promoter": slice(9, 11)}
+HOW = {"signals": SIGNALS, "most": 3, "core_length": 2, "min_distance": 2, "promoter": slice(9, 11)}
 
 
 def bits(text):
@@ -110,6 +111,25 @@ def test_elements_of_peaks_by_hand():
     assert far.centre[far.present].tolist() == [18, 2]
 
 
+def test_what_is_left_out_does_not_rank():
+    ones = torch.ones(1, LENGTH)
+    h3k27ac, dnase = ones.clone(), ones.clone()
+    h3k27ac[0, 5:7], dnase[0, 1:3] = 9.0, 4.0  # at 6: 3 together; at 2: 2 together
+    batch = made_batch(h3k27ac, dnase, CONTACT, PEAKS)  # middles 2, 6, 13, 18; contact 99 at 18
+
+    def ranked(*signals):
+        found = candidate_elements(batch, peaks=True, **{**HOW, "signals": signals, "most": 4})
+        return found.centre[0].tolist(), found.activity[0].tolist(), found.contact[0].tolist()
+
+    assert ranked(*SIGNALS) == ([18, 6, 2, 13], [1, 3, 2, 1], [2, 1, 1, 1])
+    # Of equal ones, the nearest first.
+    assert ranked("h3k27ac", "dnase") == ([6, 2, 13, 18], [3, 2, 1, 1], [0] * 4)
+    assert ranked("h3k27ac") == ([6, 13, 2, 18], [9, 1, 1, 1], [0] * 4)
+    assert ranked("dnase", "hic") == ([18, 2, 13, 6], [1, 4, 1, 1], [2, 1, 1, 1])
+    assert ranked("hic") == ([18, 13, 6, 2], [0] * 4, [2, 1, 1, 1])
+    assert ranked() == ([13, 6, 2, 18], [0] * 4, [0] * 4)
+
+
 def test_neither_promoter_nor_blacklist_holds_an_element():
     ones = torch.ones(1, LENGTH)
     near = {**HOW, "min_distance": 0}
@@ -141,8 +161,9 @@ def test_elements_of_signal_by_hand():
     assert found.distance[0].tolist() == [6, 7, 0]
 
 
-def slow_elements(batch, row, *, peaks, most, core_length, min_distance, promoter):
+def slow_elements(batch, row, *, peaks, signals, most, core_length, min_distance, promoter):
     """Centres of one window, one base after another."""
+    assert signals == SIGNALS
     signals = batch.signals[row].double().numpy().copy()
     black = batch.blacklist[row].numpy()
     signals[black, :2] = 0
@@ -177,7 +198,7 @@ def slow_elements(batch, row, *, peaks, most, core_length, min_distance, promote
         if abs(p - length // 2) >= min_distance and not promoter.start <= p < promoter.stop
     ]
     score = activity * (10.0 ** signals[:, 2] - 1)
-    return sorted(centres, key=lambda p: (-score[p], p))[:most], activity
+    return sorted(centres, key=lambda p: (-score[p], abs(p - length // 2), p))[:most], activity
 
 
 @pytest.mark.parametrize("peaks", [True, False])
@@ -192,6 +213,7 @@ def test_as_a_slow_reading_of_random_windows(peaks, core_length):
         blacklist=torch.from_numpy(np.repeat(rng.random((windows, 20)) < 0.1, 10, axis=1)),
     )
     how = {
+        "signals": SIGNALS,
         "most": 6,
         "core_length": core_length,
         "min_distance": 12,

@@ -210,7 +210,7 @@ def test_models_that_need_peaks_need_them_of_every_cell_line():
     with pytest.raises(UserError) as caught:
         parse_config(raw, "my.yaml")
     assert str(caught.value) == (
-        "my.yaml: (top level): models.peaks_mask needs DNase peaks, but cell_lines.B.peaks is not "
+        "my.yaml: models.peaks_mask needs DNase peaks, but cell_lines.B.peaks is not "
         "given; add it (docs/add-a-cell-line.md says how peaks are called), or drop the model"
     )
 
@@ -281,7 +281,7 @@ def test_a_window_too_short_for_its_network_is_an_error():
     with pytest.raises(UserError) as error:
         parse_config(raw)
     assert str(error.value) == (
-        "config: (top level): models.short: its window has 60 bp, but a prism of these settings "
+        "config: models.short: its window has 60 bp, but a prism of these settings "
         "reads 64 bp or more; lengthen it or drop the model"
     )
     raw["models"]["short"]["window_length"] = 64

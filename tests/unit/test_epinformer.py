@@ -296,6 +296,7 @@ def test_a_training_is_finite(training_data, tmp_path, seed):
         ({"element_length": 384}, r"384 is too short for 4 halvings .* takes 400, or fewer"),
         ({"element_length": 401}, "multiple of 2"),
         ({"d_state": 16}, "Extra inputs"),
+        ({"elements": "signal", "signals": ["hic"]}, "needs h3k27ac or dnase in signals; add one"),
     ],
 )
 def test_impossible_sizes(settings, message):

@@ -167,6 +167,13 @@ def test_artefacts(undisturbed):
     assert trained.config == SOFT
     assert trained.meta["cell_line"] == "SimA"
     assert metrics["parameters"] == sum(p.numel() for p in trained.model.parameters())
+    settings = metrics["settings"]
+    assert settings["model"] == SOFT.model_dump(mode="json")
+    assert settings["training"]["steps"] == 12
+    assert not set(settings["training"]) & type(RECIPE).HOW
+    assert settings["window"] == {"window_length": 1000, "promoter_length": 200} | {
+        "n_gene_features": trained.shape.n_gene_features
+    }
 
 
 def test_seed_decides_the_result_and_the_callers_randomness_is_untouched(

@@ -22,6 +22,11 @@ CASES = [
     ("models.seq2exp_hrad", {"kind": "seq2exp_hrad"}, ("models.seq2exp_hrad", "seq2exp_soft")),
     ("models.../escaped", {"kind": "caduceus"}, ("models.../escaped", "letters, digits, _ and -")),
     (
+        "ablations",
+        {"kl": {"model": "seq2exp_soft", "variants": {"no_kl": {"kl_wieght": 0}}}},
+        ("ablations.kl.variants.no_kl.kl_wieght: unknown key", "did you mean 'kl_weight'"),
+    ),
+    (
         "cell_lines.SimA.dnase",
         {"path": f"{SIMULATED}/labels.tsv"},
         ("cell_lines.SimA.dnase", "labels.tsv", "not a bigWig"),

@@ -79,7 +79,7 @@ def test_conda_environment_has_the_locks_pins_for_every_dependency():
 
 def test_configs_in_the_repository_are_good():
     examples = (f"docs/examples/{name}.yaml" for name in ("own_data", "simulated"))
-    for path in ("config.yaml", "demo/config.yaml", *examples):
+    for path in ("config.yaml", "demo/config.yaml", "demo/paper.yaml", *examples):
         parse_config(yaml.safe_load((ROOT / path).read_text()), path)
 
 
