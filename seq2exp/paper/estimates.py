@@ -155,12 +155,13 @@ def accuracy_table(pooled: Pooled, draws: Draws, matrix: Matrix) -> pd.DataFrame
         row: dict[str, Any] = {"model": model, "kind": config.kind, "seeds": len(own)}
         row["genes"] = len(pooled.genes) if len(own) else 0
         for name in FIGURES:
-            row[name] = own[name].mean()
-            row[f"{name}_sd"] = own[name].std() if len(own) > 1 else np.nan
-            if name in METRICS:
-                row[f"{name}_low"], row[f"{name}_high"] = (
-                    interval(draws[name][model]) if model in pooled.predicted else NOWHERE
-                )
+            # A seed whose predictions are constant has no r: then the model has none.
+            row[name] = own[name].mean(skipna=False)
+            row[f"{name}_sd"] = own[name].std(skipna=False) if len(own) > 1 else np.nan
+        for name in METRICS:
+            known = np.isfinite(row[name])
+            bounds = interval(draws[name][model]) if known else NOWHERE
+            row[f"{name}_low"], row[f"{name}_high"] = bounds
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -224,6 +225,8 @@ def _difference(pooled: Pooled, draws: Draws, model: str, reference: str) -> dic
         differences = draws[name][model] - draws[name][reference]
         key = f"{name}_difference"
         row[key] = float(own - others)
+        if not np.isfinite(row[key]):
+            continue
         row[f"{key}_low"], row[f"{key}_high"] = interval(differences)
         if name in per_gene:
             row[f"{key}_p"] = clustered_t_p_value(per_gene[name], pooled.blocks)

@@ -110,6 +110,22 @@ def test_figures_of_runs_folds_and_pooled_by_hand():
     assert np.isnan([difference[f"mse_difference{end}"] for end in ("", "_p", "_p_holm")]).all()
 
 
+def test_constant_predictions_have_no_r_and_still_an_error():
+    matrix = synthetic_matrix(cell_lines={"K562": raw_config()["cell_lines"]["K562"]}, ablations={})
+    names = [(name, fold, seed) for name in matrix.models for fold in (1, 2) for seed in (2, 22)]
+    values = {name: [0.0, 1, 2] for name in names}
+    values["linear", 1, 2] = values["linear", 2, 2] = [1.0, 1, 1]
+    found = estimate(by_hand(values), matrix)
+    linear = row_of(found.accuracy, model="linear")
+    assert np.isnan([linear[f"pearson{end}"] for end in ("", "_sd", "_low", "_high")]).all()
+    assert linear["mse"] == pytest.approx((2 / 3 + 0) / 2)
+    assert linear["mse_low"] <= linear["mse"] <= linear["mse_high"]
+    difference = row_of(found.comparison, model="linear")
+    ends = ("", "_low", "_high", "_p", "_p_holm")
+    assert np.isnan([difference[f"pearson_difference{end}"] for end in ends]).all()
+    assert difference["mse_difference"] == pytest.approx(1 / 3)
+
+
 def test_known_accuracies_are_found_within_their_intervals(estimates):
     for cell_line in ("K562", "SimB"):
         for model, variance in [
