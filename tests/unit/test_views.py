@@ -115,7 +115,7 @@ def windows(training_data, length=1000):
     store = load_store(training_data)
     parts = [read_window(store, row, length) for row in (3, 30)]
     packed = PackedBatch(*(torch.cat(part) for part in zip(*parts, strict=True)))
-    return unpack(packed, contact_bin=store.contact_bin)
+    return unpack(packed, contact_bin=store.contact_bin, has_peaks=store.has_peaks)
 
 
 def new_model(config, length):
