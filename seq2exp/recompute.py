@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
@@ -23,7 +24,7 @@ from torch import Tensor
 from seq2exp.scan import ScanInputs, part_length, scan_gradients, scan_part
 
 if TYPE_CHECKING:
-    from seq2exp.caduceus import BiMamba, DirectionalSSM, Layer
+    from seq2exp.caduceus import DirectionalSSM, Layer, MambaMixer
 
 
 class Gating(NamedTuple):
@@ -72,14 +73,14 @@ class _LayerStep(torch.autograd.Function):
         total, u, x = _mixer_inputs(layer, residual, hidden, mask, at, arithmetic.dtype)
         inside = centre or slice(0, total.shape[1])
         gate = mask if at == "step" else None
-        y, states = _scan_both(layer.mixer, x, gate, inside, keep=keep)  # (B, E, centre)
+        y, states = _scan_all(layer.mixer, x, gate, inside, keep=keep)  # (B, E, centre)
         out = _outputs(layer.mixer, y, u[:, inside])  # (B, centre, d)
         if keep:
             ctx.layer, ctx.inside, ctx.at, ctx.arithmetic = layer, inside, at, arithmetic
             ctx.added = None if hidden is None else hidden.dtype
-            ctx.rightward_parts = len(states[0])
+            ctx.parts = [len(own) for own in states]
             # the parameters are saved so that autograd notices if they are changed meanwhile
-            ctx.save_for_backward(total, mask, y, *states[0], *states[1], *parameters)
+            ctx.save_for_backward(total, mask, y, *chain.from_iterable(states), *parameters)
         return (total if centre is None else total[:, centre].clone()), out
 
     @staticmethod
@@ -97,8 +98,9 @@ class _LayerStep(torch.autograd.Function):
         dy, du = _output_gradients(layer.mixer, y, u.detach(), dout, gradients)
         found = _Found(torch.zeros_like(x), None if mask is None else torch.zeros_like(mask))
         gate = mask if ctx.at == "step" else None
-        half = ctx.rightward_parts
-        for ssm, kept in zip(layer.mixer.directions, (states[:half], states[half:]), strict=True):
+        of_direction = iter(states)
+        for ssm, parts in zip(layer.mixer.directions, ctx.parts, strict=True):
+            kept = list(islice(of_direction, parts))
             _scan_backwards(ssm, kept, x.detach(), gate, found, dy, inside, gradients)
         wanted = [total] if mask is None else [total, mask]
         dtotal, *dmask = gradients.add([passed, x, u], wanted, [dtotal, found.dx, du])
@@ -171,16 +173,18 @@ def _overlap(part: slice, inside: slice) -> tuple[slice, slice]:
 # --------------------------------------------------------------------------- forward
 
 
-def _scan_both(
-    mixer: BiMamba, x: Tensor, gate: Tensor | None, inside: slice, *, keep: bool
-) -> tuple[Tensor, tuple[list[Tensor | None], list[Tensor | None]]]:
-    """Sum of both directions' y on the positions inside, and what each one's parts keep.
+def _scan_all(
+    mixer: MambaMixer, x: Tensor, gate: Tensor | None, inside: slice, *, keep: bool
+) -> tuple[Tensor, list[list[Tensor | None]]]:
+    """Sum of the directions' y on the positions inside, and what each one's parts keep.
 
     x (B, E, L), gate (B, L).
     """
     total: Tensor | None = None
-    kept: tuple[list[Tensor | None], list[Tensor | None]] = ([], [])
-    for ssm, own in zip(mixer.directions, kept, strict=True):
+    kept: list[list[Tensor | None]] = []
+    for ssm in mixer.directions:
+        own: list[Tensor | None] = []
+        kept.append(own)
         state = None
         for part in _direction_parts(ssm, inside, x):
             y, states, state = scan_part(
@@ -208,7 +212,7 @@ def _part_inputs(ssm: DirectionalSSM, part: _Part, wide: Tensor, gate: Tensor | 
     return inputs if gate is None else inputs._replace(gate=gate[:, part.own])
 
 
-def _outputs(mixer: BiMamba, y: Tensor, u: Tensor) -> Tensor:
+def _outputs(mixer: MambaMixer, y: Tensor, u: Tensor) -> Tensor:
     """Gate and out-projection: y (B, E, P) and u (B, P, d) to (B, P, d)."""
     outputs = [
         mixer.output(y[..., piece], mixer.project_z(u[:, piece]))
@@ -217,7 +221,7 @@ def _outputs(mixer: BiMamba, y: Tensor, u: Tensor) -> Tensor:
     return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
 
 
-def _output_pieces(mixer: BiMamba, y: Tensor) -> list[slice]:
+def _output_pieces(mixer: MambaMixer, y: Tensor) -> list[slice]:
     return _pieces(slice(0, y.shape[-1]), part_length(mixer.rightward.scan_backend, y.device))
 
 
@@ -285,7 +289,7 @@ class _Found(NamedTuple):
 
 
 def _output_gradients(
-    mixer: BiMamba, y: Tensor, u: Tensor, dout: Tensor, gradients: _Gradients
+    mixer: MambaMixer, y: Tensor, u: Tensor, dout: Tensor, gradients: _Gradients
 ) -> tuple[Tensor, Tensor]:
     """Gradients of y (B, E, P) and of u (B, P, d) through the gate and the out-projection."""
     dy, du = [], []

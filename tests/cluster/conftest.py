@@ -11,6 +11,8 @@ from tests.cluster.slurm import Slurm, Unavailable, install
 from tests.workflow.conftest import ROOT
 
 TINY = {"d_model": 8, "d_state": 4, "predictor_layers": 1}
+SHORT = {"steps": 40, "warmup_steps": 6, "checkpoint_every": 5, "validate_every": 10}
+SHORT |= {"workers": 0, "accelerator": "cpu"}
 
 
 @pytest.fixture(scope="session")
@@ -36,36 +38,25 @@ def slurm(cluster):
 
 
 @pytest.fixture(scope="session")
-def simulated(tmp_path_factory):
-    """A folder with the simulated files and ``my.yaml``."""
-    folder = tmp_path_factory.mktemp("simulated")
-    simulate(folder / "results" / "demo" / "simulated", 3, Settings(genes=24))
+def undisturbed(tmp_path_factory):
+    """A project whose model was trained on this machine: what all others must come to."""
+    project = Project(tmp_path_factory.mktemp("undisturbed"))
+    simulate(project.folder / "results" / "demo" / "simulated", 3, Settings(genes=24))
     config = yaml.safe_load((ROOT / "demo" / "config.yaml").read_text())
     del config["cell_lines"]["SimB"]
     config["models"]["seq2exp_soft"] |= TINY
-    config["training"] |= {"steps": 150, "warmup_steps": 6, "checkpoint_every": 5}
-    config["training"] |= {"workers": 0, "accelerator": "cpu"}
+    config["training"] |= SHORT
     config["evaluation"]["loci"] = 1
-    (folder / "my.yaml").write_text(yaml.safe_dump(config))
-    return folder
-
-
-@pytest.fixture(scope="session")
-def undisturbed(simulated, tmp_path_factory):
-    """All but training done on this machine; then, in a copy, the training as well."""
-    prepared = Project(simulated)
-    needed = ("windows/SimA", "check/SimA.tsv", "reference/simulated/folds.tsv")
-    prepared.run_here(*(f"results/demo/{path}" for path in needed))
-    done = Project(tmp_path_factory.mktemp("undisturbed") / "project")
-    shutil.copytree(simulated, done.folder)
-    done.run_here(done.checkpoint.relative_to(done.folder))
-    return done
+    (project.folder / "my.yaml").write_text(yaml.safe_dump(config))
+    project.run_here(project.checkpoint.relative_to(project.folder))
+    return project
 
 
 @pytest.fixture
-def project(simulated, undisturbed, slurm, tmp_path):
+def project(undisturbed, slurm, tmp_path):
     """A project of which only the training is left, on a cluster."""
-    shutil.copytree(simulated, tmp_path / "project")
+    ignored = shutil.ignore_patterns("models", ".training", "train", ".snakemake")
+    shutil.copytree(undisturbed.folder, tmp_path / "project", ignore=ignored)
     project = Project(tmp_path / "project", undisturbed)
     yield project
     project.kill()

@@ -34,6 +34,10 @@ def run_folder(tmp_path_factory):
     config["models"]["signal_linear"]["spans"] = list(SPANS)
     config["training"] |= {"steps": 6, "warmup_steps": 2, "workers": 0, "accelerator": "cpu"}
     config["evaluation"]["loci"] = 1
+    config["evaluation"]["views"] = {
+        "1kb": {"window_length": 1_000},
+        "promoter_mask": {"mask": "promoter"},
+    }
     done = run_snakemake("--quiet", "all", cwd=folder, config=config, timeout=1_800)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
@@ -162,6 +166,31 @@ def test_summary_has_the_figures_of_the_predictions(results):
         assert summary.loc[(cell, "signal_linear"), "noise_ceiling"] == pytest.approx(of_chr5)
 
 
+def test_views_are_of_the_test_genes_and_summed_up(results):
+    summary = pd.read_csv(results / "views.tsv", sep="\t").set_index(["cell_line", "model", "view"])
+    assert len(summary) == len(RUNS) * 3
+    for cell, model in RUNS:
+        table = pd.read_csv(of_run(results, "evaluation", cell, model, "views.tsv"), sep="\t")
+        test = predictions(results, cell, model).query("split == 'test'")
+        full = table[table["view"] == "full"]
+        assert full["gene_id"].tolist() == test["gene_id"].tolist()
+        np.testing.assert_allclose(full["predicted"], test["predicted"], rtol=1e-6)
+        own = summary.loc[(cell, model)]
+        mse = ((full["observed"] - full["predicted"]) ** 2).mean()
+        assert own.loc["full", "mse"] == pytest.approx(mse, rel=1e-6)
+        if model == "signal_linear":
+            # The demo's spans reach 1 kb to both sides.
+            assert own.loc["1kb", "skipped"] == "it cannot read windows of 1000 bp"
+            assert own.loc["promoter_mask", "skipped"] == "it has no mask"
+        else:
+            masked = table[table["view"] == "promoter_mask"]
+            assert masked["mask_ratio"].to_numpy() == pytest.approx(0.1)
+            assert own.loc["1kb", "test_genes"] == len(test)
+            assert own.loc["1kb", "mse_change"] == pytest.approx(
+                own.loc["1kb", "mse"] - mse, abs=1e-6
+            )
+
+
 def test_the_check_has_the_figures_of_the_simulated_files(results):
     table = pd.read_csv(results / "check.tsv", sep="\t").set_index(["cell_line", "item", "figure"])
     figures = table["value"]
@@ -193,18 +222,18 @@ def test_a_new_cell_line_is_one_block_and_runs_its_own_jobs_only(run_folder):
         **{"check_cell_line": 1, "build_store": 1, "train": 2, "predict": 1, "evaluate": 1},
         **{"predict_without_masks": 1, "evaluate_without_masks": 1, "export_regions": 1},
         **{"plot_expression": 2, "plot_training": 2, "plot_distance": 1, "plot_loci": 1},
-        **{"check_all": 1, "summarise": 1, "all": 1, "total": 18},
+        **{"views": 2, "summarise_views": 1, "check_all": 1, "summarise": 1, "all": 1, "total": 21},
     }
     of_cell_lines = re.findall(r"wildcards:.*cell_line=(\w+)", done.stdout)
     assert set(of_cell_lines) == {"SimC"}
-    assert len(of_cell_lines) == 15
+    assert len(of_cell_lines) == 17
 
 
 def test_every_job_left_a_log_and_no_traceback(results):
     logs = list((results / "logs").rglob("*.log"))
     # 3 sources, genome, genes, folds, 2 checks and one of all, 2 stores,
-    # 4 x (train, predict, evaluate, 2 plots), 2 x (regions, distance, loci), summary
-    assert len(logs) == 3 + 3 + 3 + 2 + 4 * 5 + 2 * 3 + 1
+    # 4 x (train, predict, evaluate, views, 2 plots), 2 x (regions, distance, loci), 2 summaries
+    assert len(logs) == 3 + 3 + 3 + 2 + 4 * 6 + 2 * 3 + 2
     assert not [log for log in logs if "Traceback" in log.read_text()]
 
 
@@ -213,6 +242,7 @@ def test_every_job_left_a_log_and_no_traceback(results):
     [
         ("training={workers: 3, checkpoint_every: 7}", {}),
         ("regions={threshold: 0.2}", {"export_regions": 2, "plot_loci": 2}),
+        ("evaluation={views: {2bp: {window_length: 2}}}", {"views": 4, "evaluate": 0}),
         ("seeds=[2, 3]", {"train": 4, "predict": 2, "export_regions": 2, "summarise": 1}),
         ("training={learning_rate: 0.002}", {"train": 4, "predict": 2, "summarise": 1}),
     ],

@@ -11,6 +11,7 @@ from seq2exp.scan import selective_scan
 
 LENGTH = 23
 CENTRES = [None, slice(8, 15), slice(0, 5), slice(20, 23), slice(0, 23)]
+BOTH = pytest.mark.parametrize("bidirectional", [True, False], ids=["both", "rightward"])
 
 
 @pytest.fixture(autouse=True)
@@ -20,8 +21,11 @@ def seeded():
         yield
 
 
-def new_layer(dtype: torch.dtype = torch.float64, backend: str = "reference") -> Layer:
-    layer = Layer(d_model=8, n_layers=2, d_state=4, d_conv=4, expand=2).to(dtype)
+def new_layer(
+    dtype: torch.dtype = torch.float64, backend: str = "reference", *, bidirectional: bool = True
+) -> Layer:
+    sizes = {"d_model": 8, "n_layers": 2, "d_state": 4, "d_conv": 4, "expand": 2}
+    layer = Layer(**sizes, bidirectional=bidirectional).to(dtype)
     set_scan_backend(layer, backend)
     with torch.no_grad():  # no parameter whose gradient an error could leave right by chance
         for parameter in layer.parameters():
@@ -61,8 +65,9 @@ def gradients(outputs, inputs, layer: Layer) -> list[Tensor]:
 
 @pytest.mark.parametrize("centre", CENTRES, ids=str)
 @pytest.mark.parametrize("first", [False, True])
-def test_outputs_and_gradients_are_those_of_the_definition(centre, first):
-    layer = new_layer()
+@BOTH
+def test_outputs_and_gradients_are_those_of_the_definition(centre, first, bidirectional):
+    layer = new_layer(bidirectional=bidirectional)
     inputs = [torch.randn(2, LENGTH, 8, dtype=torch.float64, requires_grad=True) for _ in range(2)]
     inputs = inputs[:1] if first else inputs
     given = (*inputs, None)[:2]
@@ -119,11 +124,12 @@ def test_a_step_of_zero_leaves_the_state_as_if_the_base_were_not_there(backend):
 
 
 @pytest.mark.parametrize("backend", ["cpu", "chunked"])
-def test_backends_that_keep_states_and_that_do_not(backend):
-    layer = new_layer(torch.float32, backend)
+@BOTH
+def test_backends_that_keep_states_and_that_do_not(backend, bidirectional):
+    layer = new_layer(torch.float32, backend, bidirectional=bidirectional)
     inputs = [torch.randn(2, LENGTH, 8, requires_grad=True) for _ in range(2)]
     found = gradients(layer(*inputs, slice(8, 15)), inputs, layer)
-    exact = new_layer()
+    exact = new_layer(bidirectional=bidirectional)
     exact.load_state_dict(layer.state_dict())
     doubled = [tensor.detach().double().requires_grad_() for tensor in inputs]
     expected = gradients(as_defined(exact, *doubled, slice(8, 15)), doubled, exact)
@@ -133,9 +139,10 @@ def test_backends_that_keep_states_and_that_do_not(backend):
 
 @pytest.mark.parametrize("centre", CENTRES, ids=str)
 @pytest.mark.parametrize("length", [1, 4, 7])
-def test_a_window_in_parts_is_the_window_at_once(monkeypatch, centre, length):
+@BOTH
+def test_a_window_in_parts_is_the_window_at_once(monkeypatch, centre, length, bidirectional):
     """Parts shorter than, as long as and longer than what the convolution looks at (3)."""
-    layer = new_layer(torch.float32, "cpu")
+    layer = new_layer(torch.float32, "cpu", bidirectional=bidirectional)
     inputs = [torch.randn(2, LENGTH, 8, requires_grad=True) for _ in range(2)]
     whole = layer(*inputs, centre)
     expected = gradients(whole, inputs, layer)
@@ -171,9 +178,10 @@ def test_bfloat16_gradients_follow_float32():
         assert (ours - reference).norm() < 2e-2 * reference.norm()
 
 
-def test_only_residual_output_and_states_are_kept():
+@BOTH
+def test_only_residual_output_and_states_are_kept(bidirectional):
     """Bytes that autograd holds for one layer: residual d, y E, and what the scans keep."""
-    layer, length = new_layer(torch.float32, "cpu"), 640
+    layer, length = new_layer(torch.float32, "cpu", bidirectional=bidirectional), 640
     kept: dict[int, int] = {}
 
     def count(tensor: Tensor) -> Tensor:
@@ -185,12 +193,14 @@ def test_only_residual_output_and_states_are_kept():
         layer(residual, None)
     parameters = sum(parameter.nbytes for parameter in layer.parameters())
     d, inner, states, chunk = 8, 16, 4, 32
-    expected = 4 * length * (d + inner) + 2 * 4 * (length // chunk) * inner * states + parameters
-    assert sum(kept.values()) == expected
+    of_scan = 4 * (length // chunk) * inner * states
+    scans = 2 if bidirectional else 1
+    assert sum(kept.values()) == 4 * length * (d + inner) + scans * of_scan + parameters
 
 
-def test_centre_of_a_backbone_equals_the_slice_of_all_positions():
-    backbone = Backbone(d_model=8, n_layers=2, d_state=4).double()
+@BOTH
+def test_centre_of_a_backbone_equals_the_slice_of_all_positions(bidirectional):
+    backbone = Backbone(d_model=8, n_layers=2, d_state=4, bidirectional=bidirectional).double()
     set_scan_backend(backbone, "reference")
     x = torch.randn(2, LENGTH, 8, dtype=torch.float64, requires_grad=True)
     centre, everywhere = backbone(x, slice(8, 15)), backbone(x)[:, 8:15]

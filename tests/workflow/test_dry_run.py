@@ -23,6 +23,13 @@ def test_demo(demo_folder, demo_config):
     expected |= {"build_store": 2, "train": 4, "predict": 2, "predict_without_masks": 2}
     expected |= {"export_regions": 2}
     assert expected.items() <= counts.items()
+    assert not {"views", "summarise_views"} & set(counts)
+
+
+def test_views_are_one_job_a_run(demo_folder, demo_config):
+    demo_config["evaluation"]["views"] = {"500bp": {"window_length": 500}, "hic": {"signals": []}}
+    counts = job_counts(run_snakemake("--dry-run", cwd=demo_folder, config=demo_config))
+    assert (counts["views"], counts["summarise_views"]) == (4, 1)
 
 
 def test_root_config_is_the_default_and_needs_no_network(tmp_path):
@@ -73,3 +80,18 @@ def test_training_asks_for_a_gpu_and_for_its_time(tmp_path):
 def test_reading_the_snakefile_imports_no_torch(module):
     code = f"import sys, seq2exp.{module}; sys.exit(bool({{'torch', 'numba'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_model_on_the_mask_of_another_waits_for_that_of_the_same_run(demo_folder, demo_config):
+    soft = demo_config["models"]["seq2exp_soft"]
+    demo_config["models"] = {
+        "masks": {"kind": "seq2exp_soft", **soft},
+        "retrain": {"kind": "seq2exp_retrain", "mask_from": "masks", "fraction": 0.2},
+    }
+    demo_config["seeds"] = [2, 22]
+    target = "results/demo/models/SimB/CAGE/{}/fold1_seed22/model.ckpt"
+    model = target.format("retrain")
+    done = run_snakemake("--dry-run", model, cwd=demo_folder, config=demo_config)
+    assert job_counts(done)["train"] == 2
+    (job,) = [part for part in done.stdout.split("rule train:")[1:] if model in part]
+    assert target.format("masks") in re.search(r"input: (.*)", job)[1]
