@@ -58,7 +58,7 @@ test: setup
 	pytest -q -n auto --maxprocesses 4 --dist loadfile -m "not slow and not gpu and not cluster"
 
 test-cluster: setup
-	pytest -q -rs -m "cluster and not slow" tests/cluster
+	if python -m tests.cluster.slurm; then pytest -q -rs -m "cluster and not slow" tests/cluster; fi
 
 test-slow: setup
 	pytest -q -m "slow or gpu or cluster"

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pandas as pd
 import torch
@@ -31,7 +31,7 @@ from benchmarks.measure import (
 )
 from seq2exp.base_codes import PEAK_BIT
 from seq2exp.model_config import ModelConfig, NetworkConfig
-from seq2exp.models import build_model
+from seq2exp.models import MODELS, build_model
 from seq2exp.models.interface import InputShape
 from seq2exp.packing import Batch, unpack
 from seq2exp.schemas import STEP_TIME_COLUMNS, read_table, write_table
@@ -41,20 +41,16 @@ WARM_UP = 1_024
 
 
 def settings(kind: str, width: int | None = None) -> Any:
-    """Default settings of a kind, at a width or its own."""
+    """Default settings of a kind, at a width or its own; a mask from elsewhere is as wide."""
     sizes = {} if width is None else {"d_model": width}
+    if kind == "seq2exp_retrain":
+        sizes |= {"mask_from": "soft", "source": {"kind": "seq2exp_soft", **sizes}}
     return TypeAdapter(ModelConfig).validate_python({"kind": kind, **sizes})
 
 
 def trained_kinds() -> list[str]:
-    """Kinds that take training steps, and that default settings are enough for."""
-    union, *_ = get_args(ModelConfig)
-    return [
-        cls.model_fields["kind"].default
-        for cls in get_args(union)
-        if issubclass(cls, NetworkConfig)
-        and not any(field.is_required() for field in cls.model_fields.values())
-    ]
+    """Kinds that take training steps."""
+    return [kind for kind in MODELS if isinstance(settings(kind), NetworkConfig)]
 
 
 def new_batch(windows: int, length: int, device: str) -> Batch:

@@ -78,3 +78,17 @@ def files_of(run):
         regions = ["elements.bed.gz", "elements.narrowPeak", "mask.bw"]
     files = [f"{FIGURES}/{name}.png" for name in figures] + [f"{REGIONS}/{x}" for x in regions]
     return [file.format(**run) for file in files]
+
+
+# ------------------------------------------------------------------------------- all runs
+
+
+def of_runs(path, runs):
+    """The file of every run."""
+    return [path.format(**run._asdict()) for run in runs]
+
+
+def paper_report(path, name, caption):
+    """A file of the paper, marked for the report."""
+    labels = {"paper": name.replace("_", " ")}
+    return report(f"{PAPER}/{path}", category="Paper", labels=labels, caption=caption)

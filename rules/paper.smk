@@ -6,17 +6,6 @@ TABLES, PICTURES = table_names(MATRIX), figure_names(MATRIX)
 EXAMPLES = [run for run in [MATRIX.example()] if run]
 
 
-def of_runs(path, runs):
-    """The file of every run."""
-    return [path.format(**run._asdict()) for run in runs]
-
-
-def paper_report(path, name, caption):
-    """A file of the paper, marked for the report."""
-    labels = {"paper": name.replace("_", " ")}
-    return report(f"{PAPER}/{path}", category="Paper", labels=labels, caption=caption)
-
-
 rule build_paper:
     input:
         metrics=of_runs(rules.train.output.metrics, MATRIX.cells()),
@@ -47,6 +36,5 @@ rule build_paper:
     params:
         code=CODE,
         matrix=MATRIX.model_dump(mode="json"),
-        folder=PAPER,
     script:
         "../workflow_scripts/build_paper.py"

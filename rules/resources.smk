@@ -95,6 +95,12 @@ def prediction_runtime(wildcards, input, attempt):
     return resources.ask_runtime(minutes, attempt, CONFIG.resources)
 
 
+def views_runtime(wildcards, input, attempt):
+    """Minutes for all views: each takes at most what predicting takes."""
+    minutes = prediction_runtime(wildcards, input, attempt) * len(CONFIG.evaluation.views)
+    return min(minutes, CONFIG.resources.max_runtime_min)
+
+
 def prediction_layout(wildcards):
     """One GPU with ``training.accelerator: gpu``, or none."""
     return Layout(gpus=resources.needs_gpu(MODELS[wildcards.model], CONFIG.training))

@@ -4,12 +4,6 @@ VIEWS = {name: view.model_dump(mode="json") for name, view in CONFIG.evaluation.
 SUMMARY_OF_VIEWS = [f"{RESULTS}/views.tsv"] if VIEWS else []
 
 
-def views_runtime(wildcards, input, attempt):
-    """Minutes for all views: each takes at most what predicting takes."""
-    minutes = prediction_runtime(wildcards, input, attempt) * len(VIEWS)
-    return min(minutes, CONFIG.resources.max_runtime_min)
-
-
 rule views:
     input:
         checkpoint=rules.train.output.checkpoint,

@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> None:
     paper.add_argument(
         "--out", type=Path, help="folder [default: paper_so_far in the results folder]"
     )
-    paper.set_defaults(run=build_paper)
+    paper.set_defaults(run=paper_so_far)
     add_plan_command(commands)
     add_model_commands(commands)
     show = commands.add_parser("summary", help="print the table of a finished run")
@@ -132,7 +132,7 @@ def download(arguments: argparse.Namespace) -> None:
     download_sources(config, jobs=max(1, arguments.jobs))
 
 
-def build_paper(arguments: argparse.Namespace) -> None:
+def paper_so_far(arguments: argparse.Namespace) -> None:
     """Draw the tables and figures of a config from the runs that are there."""
     from seq2exp.config import parse_config
     from seq2exp.matrix import Matrix

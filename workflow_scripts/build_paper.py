@@ -11,6 +11,6 @@ with job(snakemake):
     build_paper(
         matrix,
         run_files(matrix, given.metrics, given.predictions, given.views),
-        Path(snakemake.params.folder),
+        Path(snakemake.output.index).parent,
         loci=[Path(file) for file in given.loci],
     )

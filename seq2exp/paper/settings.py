@@ -14,6 +14,8 @@ from seq2exp.paper.results import RunResult
 from seq2exp.training_config import TrainingConfig
 
 COLUMNS = ["section", "setting", "value", "default", "models"]
+REPEATED = ("model.window_length", "model.source")
+"""Said elsewhere: as the window's length, and as the settings of the model in ``mask_from``."""
 
 
 def settings_table(runs: Sequence[RunResult], matrix: Matrix) -> pd.DataFrame:
@@ -71,13 +73,15 @@ def _defaults(kind: str) -> dict[str, str]:
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, str]:
-    """Dotted keys to values in words; without what is left out, and the window as it is known."""
+    """Dotted keys to values in words, without what is left out."""
     flat: dict[str, str] = {}
     for name, value in settings.items():
         key = f"{prefix}{name}"
+        if key in REPEATED:
+            continue
         if isinstance(value, dict):
             flat |= _flat(value, f"{key}.")
-        elif value is not None and key != "model.window_length":
+        elif value is not None:
             flat[key] = _word(value)
     return flat
 

@@ -14,6 +14,8 @@ import pandas as pd
 from seq2exp.schemas import whole_file, write_table
 
 MISSING = "-"
+LONG = 40
+"""Characters from which on a cell is wrapped."""
 
 
 class Column(NamedTuple):
@@ -85,7 +87,7 @@ def tex_escape(text: str) -> str:
 
 def latex(table: ShownTable) -> str:
     r"""Write the ``tabular`` alone, for ``\input`` into a table environment (package booktabs)."""
-    alignment = "".join("r" if column.numeric else "l" for column in table.columns)
+    alignment = "".join(map(_alignment, table.columns))
     lines = [
         *(f"% {line}" for text in (table.title, table.note) for line in text.splitlines()),
         f"\\begin{{tabular}}{{@{{}}{alignment}@{{}}}}",
@@ -106,6 +108,12 @@ def latex(table: ShownTable) -> str:
             lines.append(r"\midrule")
         lines.append(" & ".join(map(tex_escape, row)) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _alignment(column: Column) -> str:
+    if column.numeric:
+        return "r"
+    return "p{7cm}" if max(map(len, column.cells), default=0) > LONG else "l"
 
 
 # --------------------------------------------------------------------------- HTML
@@ -159,7 +167,7 @@ def html_table(table: ShownTable) -> str:
 
 
 def _td(cell: str, kind: str) -> str:
-    return f"<td{_class(kind or ('wrap' if len(cell) > 40 else ''))}>{html.escape(cell)}</td>"
+    return f"<td{_class(kind or ('wrap' if len(cell) > LONG else ''))}>{html.escape(cell)}</td>"
 
 
 def _class(name: str) -> str:

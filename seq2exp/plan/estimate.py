@@ -68,6 +68,8 @@ class Plan(NamedTuple):
     """All of it."""
 
     device: str
+    machines: list[str]
+    """On which step times of such a device were measured."""
     genes: Genes
     models: list[ModelPlan]
     disk: list[DiskPlan]
@@ -76,6 +78,7 @@ class Plan(NamedTuple):
         """Write it as plain numbers and words, with totals."""
         return {
             "device": self.device,
+            "machines": self.machines,
             "genes": self.genes._asdict(),
             "models": [model._asdict() for model in self.models],
             "disk": [part._asdict() for part in self.disk],
@@ -104,7 +107,8 @@ def make_plan(config: Config, genes: Genes, times: Sequence[StepTime], device: s
     training = config.training.model_copy(update={"accelerator": device})
     config = config.model_copy(update={"training": training})
     models = [_model_plan(config, name, genes, times, device) for name in config.models]
-    return Plan(device, genes, models, _disk_plan(config, genes, models))
+    machines = sorted({time.machine for time in times if time.device == device})
+    return Plan(device, machines, genes, models, _disk_plan(config, genes, models))
 
 
 def choose_device(training: TrainingConfig) -> str:

@@ -45,8 +45,8 @@ def notes(plan: Plan) -> list[str]:
         lines.append(
             "'as KIND': this kind was not measured; its layers are taken to cost what those of KIND do"
         )
-    if plan.device == "cpu":
-        lines.append("CPU times are those of the measured machine's cores; yours may differ")
+    if plan.machines:
+        lines.append(f"step times measured on: {', '.join(plan.machines)}; yours may differ")
     return lines
 
 
@@ -62,7 +62,7 @@ def _models(plan: Plan, unit: str, total: float, runs: int) -> Table:
         table.add_row(*_cells(plan, model))
     table.add_section()
     blank = [""] * (2 if plan.device == "gpu" else 1)
-    table.add_row("all", str(runs), "", "", "", f"{total:,.1f}", "", *blank)
+    table.add_row("all", str(runs), "", "", "", _hours(total), "", *blank)
     return table
 
 
@@ -72,8 +72,8 @@ def _cells(plan: Plan, model: ModelPlan) -> list[str]:
         str(model.runs),
         f"{model.steps:,}",
         f"{model.step_seconds:.3g}" if model.steps else "-",
-        f"{model.run_hours:.2f}",
-        f"{model.device_hours:,.1f}",
+        _hours(model.run_hours),
+        _hours(model.device_hours),
         _bytes(model.memory_mb * 1e6),
     ]
     if plan.device == "gpu":
@@ -96,6 +96,11 @@ def _disk(plan: Plan) -> Table:
 
 def _table() -> Table:
     return Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+
+
+def _hours(number: float) -> str:
+    """Two digits, or all before the point."""
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
 
 
 def _bytes(number: float) -> str:

@@ -5,9 +5,11 @@ The measurements are a small table (``schemas.STEP_TIME_COLUMNS``) that
 
 - time is proportional to the batch, and at one width to the number of layers;
 - along the window it is interpolated between the lengths that were measured; beyond the longest one
-  it goes on with the exponent of the last two (1 for Mamba, more for attention), and below the
-  shortest one it stays as it is there, which is an upper bound;
-- it grows with a power of the width, fitted on the kind's models that differ in width alone.
+  it goes on through the last two along a line (a start and something a base, as Mamba's) or with their
+  power (as attention's), whichever is more; below the shortest one it stays as it is there, which is
+  an upper bound;
+- it grows with a power of the width, fitted on the kind's models that differ in width alone, on the
+  longest window of which there are several.
 
 A kind that was not measured takes the figures of the measured one nearest in size, base for base that
 it reads and layer for layer.
@@ -182,26 +184,39 @@ def _scaled(size: Size, times: Sequence[StepTime]) -> Cost:
 def along_window(length: int, lengths: Sequence[int], values: Sequence[float]) -> float:
     """Interpolate between measured window lengths, ascending; constant below the first.
 
-    Beyond the last, a power of the length with the exponent of the last two, 1 with only one.
+    Beyond the last, the larger of the line and of the power of the length through the last two; in
+    proportion to the length with only one.
     """
     if length <= lengths[-1]:
         return float(np.interp(length, lengths, values))
-    exponent = 1.0
-    if len(lengths) > 1:
-        exponent = math.log(values[-1] / values[-2]) / math.log(lengths[-1] / lengths[-2])
-    return values[-1] * (length / lengths[-1]) ** exponent
+    proportional = values[-1] * length / lengths[-1]
+    if len(lengths) == 1:
+        return proportional
+    step = (length - lengths[-1]) / (lengths[-1] - lengths[-2])
+    line = values[-1] + (values[-1] - values[-2]) * step
+    if values[-2] <= 0:  # memory too little to be seen
+        return max(line, proportional)
+    exponent = math.log(values[-1] / values[-2]) / math.log(lengths[-1] / lengths[-2])
+    return max(line, values[-1] * (length / lengths[-1]) ** exponent)
 
 
 def width_exponent(times: Sequence[StepTime], name: str) -> float:
     """Exponent with which a figure grows with the width, layer for layer.
 
-    The mean over pairs of models of one kind that have the same window and not the same width.
+    The mean over pairs of models of one kind that have the same window and not the same width, on
+    the longest window that has such a pair.
     """
+    pairs = [
+        (one, other)
+        for one, other in combinations(times, 2)
+        if one.window_length == other.window_length and one.d_model != other.d_model
+    ]
+    longest = max((one.window_length for one, _ in pairs), default=None)
     found = [
         math.log(getattr(one, name) / one.layers / (getattr(other, name) / other.layers))
         / math.log(one.d_model / other.d_model)
-        for one, other in combinations(times, 2)
-        if one.window_length == other.window_length and one.d_model != other.d_model
+        for one, other in pairs
+        if one.window_length == longest
     ]
     return float(np.mean(found)) if found else DEFAULT_WIDTH_EXPONENT
 

@@ -7,7 +7,7 @@ import yaml
 
 from seq2exp.simulate import Settings, simulate
 from tests.cluster.project import Project
-from tests.cluster.slurm import Slurm, Unavailable, install
+from tests.cluster.slurm import Slurm, Unavailable, make_ready
 from tests.workflow.conftest import ROOT
 
 TINY = {"d_model": 8, "d_state": 4, "predictor_layers": 1}
@@ -20,7 +20,7 @@ def cluster(tmp_path_factory):
     """A Slurm for all tests; skips where there can be none."""
     slurm = Slurm(tmp_path_factory.mktemp("slurm"))
     try:
-        install()
+        make_ready()
         slurm.start()
     except Unavailable as reason:
         pytest.skip(str(reason))
@@ -38,12 +38,14 @@ def slurm(cluster):
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory):
+def undisturbed(cluster, tmp_path_factory):
     """A project whose model was trained on this machine: what all others must come to."""
     project = Project(tmp_path_factory.mktemp("undisturbed"))
     simulate(project.folder / "results" / "demo" / "simulated", 3, Settings(genes=24))
     config = yaml.safe_load((ROOT / "demo" / "config.yaml").read_text())
     del config["cell_lines"]["SimB"]
+    for section, key in ((config["genome"], "annotation"), (config["cell_lines"]["SimA"], "dnase")):
+        section[key] = {"path": section[key]["url"].removeprefix("file://./")}  # no job to fetch it
     config["models"]["seq2exp_soft"] |= TINY
     config["training"] |= SHORT
     config["evaluation"]["loci"] = 1

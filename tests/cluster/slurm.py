@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -98,7 +99,6 @@ class Slurm:
         Unavailable
             The daemons do not run on this machine.
         """
-        refuse_a_real_cluster()
         try:
             self._start()
         except (RuntimeError, TimeoutError, subprocess.TimeoutExpired) as error:
@@ -202,16 +202,17 @@ def refuse_a_real_cluster() -> None:
                 left.stop()
 
 
-def install() -> None:
-    """Install Slurm by apt if it is not there.
+def make_ready() -> None:
+    """Clear what an earlier test left, and install Slurm by apt if it is not there.
 
     Raises
     ------
     Unavailable
-        No root, no apt, or apt fails (without a network, for example).
+        No root, a cluster of somebody's, no apt, or apt fails (without a network, for example).
     """
     if os.geteuid() != 0:
         raise Unavailable("a test cluster needs root")
+    refuse_a_real_cluster()
     if all(shutil.which(program) for program in PROGRAMS):
         return
     if shutil.which("apt-get") is None:
@@ -271,3 +272,10 @@ def wait_until(condition, seconds: float, otherwise: str) -> None:
         if time.monotonic() > end:
             raise TimeoutError(otherwise)
         time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    try:
+        make_ready()
+    except Unavailable as reason:
+        sys.exit(f"the tests on a Slurm are skipped: {reason}")

@@ -89,7 +89,7 @@ def test_step_times_are_gathered_in_a_table_that_the_plan_reads(tmp_path):
     assert times[0].step_seconds == pytest.approx(rows[0]["step_seconds"], rel=1e-6)
     assert min(min(time.step_seconds, time.predict_seconds) for time in times) > 0
     assert "caduceus" in shown
-    assert cost_of("caduceus", Size(512, 16, 4), "cpu", times).basis == "measured"
+    assert cost_of("caduceus", Size(512, 512, 16, 4), "cpu", times).basis == "measured"
 
 
 @pytest.mark.slow

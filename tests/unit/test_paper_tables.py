@@ -229,12 +229,14 @@ def test_settings_are_those_of_the_runs_not_of_the_config(files, matrix):
     assert not [key for key in table.index if key[0] == "training" and "linear" in key]
     # A run that was trained with something else is seen.
     changed = runs[0].metrics["settings"]["training"] | {"steps": 99}
-    metrics = runs[0].metrics | {"settings": runs[0].metrics["settings"] | {"training": changed}}
+    model = runs[0].metrics["settings"]["model"] | {"source": {"d_model": 3}}
+    metrics = runs[0].metrics | {"settings": {"model": model, "training": changed}}
     runs[0] = runs[0]._replace(metrics=metrics)
     table = settings_table(runs, matrix)
     steps = table[table["setting"] == "steps"]
     assert steps["value"].tolist() == ["99", "100"]
     assert steps["models"].tolist() == ["seq2exp_soft"] * 2
+    assert not [key for key in table["setting"] if key.startswith("source")]
     old = runs[0]._replace(metrics={"kind": "seq2exp_soft"})
     assert settings_table([old], matrix).empty
 
@@ -279,6 +281,12 @@ def test_latex_by_hand(table):
         r"\bottomrule",
         r"\end{tabular}",
     ]
+
+
+def test_long_cells_are_wrapped(table):
+    long = table._replace(columns=[Column("x", ["word " * 9, ""], numeric=False)], blocks=[])
+    assert r"\begin{tabular}{@{}p{7cm}@{}}" in latex(long)
+    assert '<td class="wrap">word ' in html_table(long)
 
 
 def test_tex_escapes_each_character_once():

@@ -56,11 +56,17 @@ def size(length, width, layers, read=None):
         (2_000, 3.0),  # half-way between 1 and 5
         (3_000, 5.0),
         (500, 1.0),  # an upper bound
-        (6_000, 5.0 * 2 ** (math.log(5) / math.log(3))),  # as from 1,000 to 3,000
+        (6_000, 5.0 * 2 ** (math.log(5) / math.log(3))),  # the power; the line is at 11
     ],
 )
 def test_along_the_window(length, seconds):
     assert along_window(length, [1_000, 3_000], [1.0, 5.0]) == pytest.approx(seconds)
+
+
+def test_beyond_the_window_a_start_is_paid_once():
+    # 1 s and 1 s a kb: the power that goes through the two would be 8.2
+    assert along_window(9_000, [1_000, 3_000], [2.0, 4.0]) == pytest.approx(10)
+    assert along_window(9_000, [1_000, 3_000], [0.0, 4.0]) == pytest.approx(16)
 
 
 def test_one_measured_length_goes_on_in_proportion():
@@ -73,6 +79,8 @@ def test_width_exponent_is_that_of_models_that_differ_in_width_alone():
     assert width_exponent(TIMES[:3], "step_seconds") == pytest.approx(math.log2(3))
     assert width_exponent(TIMES[:3], "predict_seconds") == pytest.approx(1)
     assert width_exponent(TIMES[:2], "step_seconds") == 1  # nothing to fit
+    longer = [*TIMES[:3], TIMES[1]._replace(d_model=32, step_seconds=2.4)]
+    assert width_exponent(longer, "step_seconds") == pytest.approx(2)  # at 3,000 bp alone
     halved = [TIMES[0], TIMES[2]._replace(layers=2, step_seconds=0.3)]
     assert width_exponent(halved, "step_seconds") == pytest.approx(math.log2(3))
 
