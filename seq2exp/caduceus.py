@@ -25,14 +25,14 @@ no further than the centre's end, and the gate and out_proj see the centre alone
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import reduce
 
 import torch
 from torch import Tensor, nn
 
 from seq2exp.fused import add_rms_norm, conv_silu, gate_silu
-from seq2exp.recompute import layer_step
+from seq2exp.recompute import Gating, layer_step
 from seq2exp.scan import ScanInputs, selective_scan
 
 NORM_EPS = 1e-5
@@ -209,14 +209,18 @@ class Layer(nn.Module):
             self.mixer.out_proj.weight /= math.sqrt(n_layers)
 
     def forward(
-        self, residual: Tensor, hidden: Tensor | None, centre: slice | None = None
+        self,
+        residual: Tensor,
+        hidden: Tensor | None,
+        centre: slice | None = None,
+        gating: Gating | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Map (residual, hidden) to (residual + hidden, mixer(norm(residual + hidden))).
 
         The output is added by whoever reads it next, together with its norm. All (B, L, d); with
         a centre, the results are of its positions alone.
         """
-        return layer_step(self, residual, hidden, centre)
+        return layer_step(self, residual, hidden, centre, gating)
 
 
 class Backbone(nn.Module):
@@ -247,13 +251,19 @@ class Backbone(nn.Module):
         )
         self.norm = RMSNorm(d_model)
 
-    def forward(self, x: Tensor, centre: slice | None = None) -> Tensor:
-        """Map x (B, L, d) to (B, L, d), float32; or to the positions of a centre alone."""
+    def forward(
+        self, x: Tensor, centre: slice | None = None, gatings: Sequence[Gating | None] | None = None
+    ) -> Tensor:
+        """Map x (B, L, d) to (B, L, d), float32; or to the positions of a centre alone.
+
+        With ``gatings``, one a layer, masks act inside the layers.
+        """
         residual = x if x.dtype == torch.float64 else x.float()
         hidden: Tensor | None = None
-        for number, layer in enumerate(self.layers, start=1):
+        gatings = gatings or [None] * len(self.layers)
+        for number, (layer, gating) in enumerate(zip(self.layers, gatings, strict=True), start=1):
             last = number == len(self.layers)
-            residual, hidden = layer(residual, hidden, centre if last else None)
+            residual, hidden = layer(residual, hidden, centre if last else None, gating)
         return self.norm(residual, hidden, residual.dtype)[1]
 
 

@@ -26,11 +26,14 @@ from seq2exp.network_config import (
 )
 from seq2exp.seq2exp_config import (
     BetaMaskConfig,
+    FreeMarginalConfig,
+    FreePriorConfig,
     HardMarginalConfig,
     HardPriorConfig,
     MarginalConfig,
     PeaksMaskConfig,
     PriorConfig,
+    Seq2ExpGatedConfig,
     Seq2ExpHardConfig,
     Seq2ExpRetrainConfig,
     Seq2ExpSoftConfig,
@@ -45,6 +48,8 @@ __all__ = [
     "EPInformerConfig",
     "EnformerConfig",
     "Evidence",
+    "FreeMarginalConfig",
+    "FreePriorConfig",
     "HardMarginalConfig",
     "HardPriorConfig",
     "HyenaConfig",
@@ -56,6 +61,7 @@ __all__ = [
     "PeaksMaskConfig",
     "PriorConfig",
     "PrismConfig",
+    "Seq2ExpGatedConfig",
     "Seq2ExpHardConfig",
     "Seq2ExpRetrainConfig",
     "Seq2ExpSoftConfig",
@@ -65,6 +71,7 @@ __all__ = [
 
 ModelConfig = Annotated[
     Seq2ExpSoftConfig
+    | Seq2ExpGatedConfig
     | Seq2ExpHardConfig
     | Seq2ExpRetrainConfig
     | PeaksMaskConfig

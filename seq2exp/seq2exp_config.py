@@ -66,6 +66,37 @@ class Seq2ExpSoftConfig(BetaMaskConfig):
         return self.d_model * (generator + self.predictor_layers)
 
 
+class FreePriorConfig(PriorConfig):
+    """Weak enough for the sequence to have a say."""
+
+    scale: Positive = 0.1
+    beta_min: NonNegative = 0.1
+
+
+class FreeMarginalConfig(MarginalConfig):
+    """Beta(1, 9)."""
+
+    scale: Positive = 1.0
+
+
+class Seq2ExpGatedConfig(Seq2ExpSoftConfig):
+    """Seq2Exp-soft with a mask that acts elsewhere, and a prior that leaves it free.
+
+    In the published model the mask scales what a norm scales back (docs/gated.md).
+    """
+
+    kind: Literal["seq2exp_gated"] = "seq2exp_gated"  # type: ignore[assignment]
+    gate: Literal["embedding", "first_norm", "norm", "step"] = "step"
+    """Where the mask acts in the predictor: on its input (as published); on that and on the first
+    layer's normalised input; on every layer's; or on the step size of every layer's scans and what
+    their convolutions read, so that a base with mask 0 leaves the state as if it were not there."""
+    binarise: bool = False
+    """Whether the mask is of zeros and ones, straight-through in training."""
+    prior: PriorConfig = FreePriorConfig()
+    marginal: MarginalConfig = FreeMarginalConfig()
+    kl_weight: NonNegative = 0.001
+
+
 class HardPriorConfig(PriorConfig):
     """The same with the paper's values for Seq2Exp-hard."""
 

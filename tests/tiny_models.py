@@ -22,6 +22,7 @@ _MAMBA = {"d_model": 8, "d_state": 2}
 _SOFT = {**_MAMBA, "generator_layers": 1, "predictor_layers": 1}
 SETTINGS: dict[str, dict[str, Any]] = {
     "seq2exp_soft": _SOFT,
+    "seq2exp_gated": _SOFT,
     "seq2exp_hard": {**_MAMBA, "layers": 1},
     "seq2exp_retrain": {**_MAMBA, "predictor_layers": 1, "mask_from": "soft", "source": _SOFT},
     "peaks_mask": {**_MAMBA, "predictor_layers": 1},

@@ -11,6 +11,7 @@ from seq2exp.models.interface import ExpressionModel, InputShape, Loss, Output
 from seq2exp.models.mamba import Mamba
 from seq2exp.models.peaks_mask import PeaksMask
 from seq2exp.models.prism import Prism
+from seq2exp.models.seq2exp_gated import Seq2ExpGated
 from seq2exp.models.seq2exp_hard import Seq2ExpHard
 from seq2exp.models.seq2exp_retrain import Seq2ExpRetrain
 from seq2exp.models.seq2exp_soft import Seq2ExpSoft
@@ -20,6 +21,7 @@ __all__ = ["MODELS", "ExpressionModel", "InputShape", "Loss", "Output", "build_m
 
 MODELS = {
     "seq2exp_soft": Seq2ExpSoft,
+    "seq2exp_gated": Seq2ExpGated,
     "seq2exp_hard": Seq2ExpHard,
     "seq2exp_retrain": Seq2ExpRetrain,
     "peaks_mask": PeaksMask,

@@ -6,6 +6,8 @@ from torch import Tensor
 
 from seq2exp.caduceus import NORM_EPS, Backbone, Layer, set_scan_backend
 from seq2exp.fused import add_rms_norm
+from seq2exp.recompute import Gating
+from seq2exp.scan import selective_scan
 
 LENGTH = 23
 CENTRES = [None, slice(8, 15), slice(0, 5), slice(20, 23), slice(0, 23)]
@@ -38,6 +40,20 @@ def as_defined(layer: Layer, residual: Tensor, hidden: Tensor | None, centre: sl
     return total[:, inside], layer.mixer(u)[:, inside]
 
 
+def gated_as_defined(layer: Layer, residual: Tensor, mask: Tensor, at: str, centre: slice | None):
+    """The same with a mask inside: on the norm's output, or on convolution input and step size."""
+    mixer, inside = layer.mixer, centre or slice(None)
+    total, u = add_rms_norm(residual, None, layer.norm.weight, NORM_EPS, residual.dtype)
+    if at == "norm":
+        return total[:, inside], mixer(u * mask.unsqueeze(-1))[:, inside]
+    x = mixer.project_x(u) * mask.unsqueeze(1)
+    y = sum(
+        selective_scan(*ssm.scan_inputs(x)[:-1], mask, reverse=ssm.leftward, backend="reference")
+        for ssm in mixer.directions
+    )
+    return total[:, inside], mixer.output(y, mixer.project_z(u))[:, inside]
+
+
 def gradients(outputs, inputs, layer: Layer) -> list[Tensor]:
     generator = torch.Generator().manual_seed(1)
     loss = sum(
@@ -61,6 +77,50 @@ def test_outputs_and_gradients_are_those_of_the_definition(centre, first, bidire
     torch.testing.assert_close(
         gradients(found, inputs, layer), gradients(expected, inputs, layer), rtol=1e-9, atol=1e-11
     )
+
+
+@pytest.mark.parametrize("centre", [None, slice(8, 15)], ids=str)
+@pytest.mark.parametrize("at", ["norm", "step"])
+@pytest.mark.parametrize(("backend", "part"), [("reference", 4096), ("cpu", 4096), ("cpu", 7)])
+def test_masks_inside_a_layer(monkeypatch, at, backend, part, centre):
+    monkeypatch.setattr("seq2exp.scan._PART", part)
+    exact, layer = new_layer(), new_layer()
+    layer.load_state_dict(exact.state_dict())
+    set_scan_backend(layer, backend)
+    residual = torch.randn(2, LENGTH, 8, dtype=torch.float64, requires_grad=True)
+    mask = torch.rand(2, LENGTH, dtype=torch.float64)
+    mask[0, 3:6] = 0.0
+    mask.requires_grad_()
+    expected = gated_as_defined(exact, residual, mask, at, centre)
+    found = layer(residual, None, centre, Gating(mask, at))
+    precise = (
+        {"rtol": 1e-9, "atol": 1e-11} if backend == "reference" else {"rtol": 1e-3, "atol": 1e-4}
+    )
+    torch.testing.assert_close(found, expected, **precise)
+    inputs = [residual, mask]
+    torch.testing.assert_close(
+        gradients(found, inputs, layer), gradients(expected, inputs, exact), **precise
+    )
+
+
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+def test_a_step_of_zero_leaves_the_state_as_if_the_base_were_not_there(backend):
+    """The scan over a window with gaps is the scan over the window without these positions."""
+    layer = new_layer(torch.float32 if backend == "cpu" else torch.float64, backend)
+    ssm = layer.mixer.rightward
+    dtype = layer.norm.weight.dtype
+    kept = torch.rand(1, LENGTH) < 0.6
+    for reverse in (False, True):
+        inputs = ssm.scan_inputs(torch.randn(1, 16, LENGTH, dtype=dtype))
+        gated = selective_scan(*inputs[:-1], kept.to(dtype), reverse=reverse, backend=backend)
+        here = kept[0]
+        x, delta, A, B, C, D, bias, _ = inputs
+        without = selective_scan(
+            *(x[..., here], delta[..., here], A, B[..., here], C[..., here], D, bias),
+            reverse=reverse,
+            backend=backend,
+        )
+        torch.testing.assert_close(gated[..., here], without, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("backend", ["cpu", "chunked"])
