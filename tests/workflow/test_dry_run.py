@@ -37,8 +37,8 @@ def test_root_config_is_the_default_and_needs_no_network(tmp_path):
     counts = job_counts(run_snakemake("--dry-run", cwd=tmp_path))
     # 4 files of the genome, 3 x 3 tracks and maps, one archive of labels, 6 FANTOM5 tracks
     expected = {"fetch_source": 20, "build_store": 3}
-    # 3 cell lines x 4 models (1 with a mask) x 5 seeds
-    expected |= {"train": 60, "predict": 15, "predict_without_masks": 45, "export_regions": 15}
+    # 3 cell lines x 11 models (3 with a mask) x 5 seeds
+    expected |= {"train": 165, "predict": 45, "predict_without_masks": 120, "export_regions": 45}
     assert expected.items() <= counts.items()
 
 
@@ -61,7 +61,7 @@ def test_a_configfile_replaces_config_yaml(demo_folder, demo_config, tmp_path):
 def test_config_on_the_command_line_changes_config_yaml(tmp_path):
     shutil.copy(ROOT / "config.yaml", tmp_path)
     done = run_snakemake("--dry-run", "--config", "seeds=[7]", "results=elsewhere", cwd=tmp_path)
-    assert job_counts(done)["train"] == 12
+    assert job_counts(done)["train"] == 33
     assert "elsewhere/models/K562/CAGE/caduceus/fold11_seed7/model.ckpt" in done.stdout
 
 
