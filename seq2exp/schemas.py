@@ -51,6 +51,24 @@ ELEMENT_COLUMNS = (
     "mean_mask",
 )
 """BED6 (0-based half-open, no header line) and four columns of our own."""
+CRISPRI_COLUMNS = {
+    "chrom": "chrom",
+    "start": "chromStart",
+    "end": "chromEnd",
+    "gene_name": "measuredGeneSymbol",
+    "tss_start": "startTSS",
+    "tss_end": "endTSS",
+    "cell_line": "CellType",
+    "valid": "ValidConnection",
+    "regulated": "Regulated",
+}
+"""Our name of each column of a CRISPRi screen that is read -> its name in ENCODE's tables."""
+PLAIN_CRISPRI_COLUMNS = ("chrom", "start", "end", "gene_name", "gene_tss", "cell_line", "regulated")
+"""What a CRISPRi table of one's own needs; ``valid`` may be there too."""
+PAIR_COLUMNS = ("chrom", "start", "end", "gene_name", "distance", "regulated")
+"""A tested element with a gene; ``distance`` is from the element's middle to the TSS, bp."""
+LINK_COLUMNS = ("chrom", "start", "end", "gene_name", "score")
+"""A predicted element with a gene; the higher the score, the likelier it acts on it."""
 HISTORY_COLUMNS = (
     "step",
     "learning_rate",
@@ -64,6 +82,8 @@ HISTORY_COLUMNS = (
     "seconds",
 )
 
+RUN_KEYS = ("cell_line", "assay", "model", "kind", "fold", "seed")
+"""What tells one run from another, in its figures (JSON) and in the index of its masks."""
 CHECK_COLUMNS = ("cell_line", "item", "figure", "value")
 """One number, word or sentence of the check of a cell line's data a row."""
 
@@ -251,11 +271,11 @@ def numbers(frame: pd.DataFrame, column: str, path: Path, *, whole: bool = False
     if whole:
         wrong |= values != np.floor(values)
     if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
+        # The index, not the position: rows of the file may have been left out before.
+        line, cell = frame.index[wrong][0] + 2, frame.loc[wrong, column].tolist()[0]
         kind = "whole number" if whole else "number"
         raise UserError(
-            f"{path}: line {row + 2}, column {column!r}: {frame[column].iloc[row]!r} is not a "
-            f"{kind}; correct the cell"
+            f"{path}: line {line}, column {column!r}: {cell!r} is not a {kind}; correct the cell"
         )
     return values.astype(np.int64) if whole else values
 

@@ -1,0 +1,214 @@
+"""What CRISPRi pairs are told from without any model: activity, and activity by contact.
+
+Activity is the geometric mean of DNase and H3K27ac (Fulco et al. 2019). The score in the style of
+the ABC model is that of a candidate element times its contact with the TSS, over the sum of the
+same for all candidates within ``REACH`` of the TSS. Candidates are 500 bp tiles of the genome with
+the most DNase, as many of them as the ABC model takes strongest peaks; so it needs no peak calls.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from seq2exp.config import PowerLaw
+from seq2exp.contacts import ContactMap, HiCInputs, check_vectors, open_contact_map, tss_contacts
+from seq2exp.evidence.crispri import PLACE, link_scores, read_pairs
+from seq2exp.reference import match_chromosome, read_blacklist, read_chrom_sizes
+from seq2exp.schemas import LINK_COLUMNS, write_table
+from seq2exp.tracks import Missing, Track, check_assembly, open_bigwig, read_signal
+
+log = logging.getLogger(__name__)
+
+TILE = 500
+"""bp; the ABC model's candidates are 500 bp around the summit of a peak."""
+CANDIDATE_SHARE = 150_000 * TILE / 3.1e9
+"""Share of tiles that are candidates: the ABC model takes the 150,000 strongest peaks."""
+REACH = 5_000_000
+"""bp on each side of a TSS over which the ABC model adds up."""
+_PIECE = 4_000 * TILE  # bases read at once
+
+
+class SignalFiles(NamedTuple):
+    """Tracks of a cell line, and what to do where they lack a chromosome."""
+
+    h3k27ac: Path
+    dnase: Path
+    missing: Missing = "error"
+
+
+def write_baselines(
+    out_table: Path,
+    *,
+    crispri: Path,
+    cell_type: str,
+    signals: SignalFiles,
+    chrom_sizes: Path,
+    blacklist: Path | None,
+    hic: HiCInputs | None,
+    power_law: PowerLaw,
+) -> None:
+    """Write the valid pairs of a cell line with the baselines' scores.
+
+    Parameters
+    ----------
+    out_table
+        The columns of :func:`seq2exp.evidence.crispri.read_pairs`, ``activity`` and ``abc``.
+    crispri, cell_type
+        Table of pairs, and the name of the cell line in it.
+    signals, blacklist
+        H3K27ac and DNase bigWigs; excluded regions, which hold no candidate.
+    chrom_sizes
+        Of the prepared genome.
+    hic
+        The cell line's contact map; None for the power law.
+    power_law
+        Also for chromosomes that the map lacks.
+
+    Raises
+    ------
+    UserError
+        The table has no pair of this cell type, or a file is unreadable or of another assembly.
+    """
+    sizes = read_chrom_sizes(chrom_sizes)
+    tracks = [open_bigwig(path) for path in (signals.h3k27ac, signals.dnase)]
+    for track in tracks:
+        check_assembly(track.sizes, sizes, track.path)
+    pairs = read_pairs(crispri, cell_type, sizes)
+    contact_map = None
+    if hic is not None:
+        contact_map = open_contact_map(*hic[:3], missing=hic.missing_normalization)
+        check_assembly(contact_map.sizes, sizes, contact_map.path)
+        contact_map = check_vectors(contact_map, pairs["chrom"])
+    pairs["activity"] = element_activity(pairs, tracks, signals.missing)
+    candidates = candidate_tiles(
+        sorted(pairs["chrom"].unique()), sizes, tracks, blacklist, signals.missing
+    )
+    links = abc_links(pairs, candidates, contact_map, power_law)
+    pairs["abc"] = link_scores(pairs, links)
+    write_table(pairs, out_table)
+    log.info(
+        "%s: %d pairs, %d regulated, %d genes, %d candidate tiles",
+        *(crispri, len(pairs), pairs["regulated"].sum(), pairs["gene_name"].nunique()),
+        len(candidates),
+    )
+
+
+def element_activity(pairs: pd.DataFrame, tracks: list[Track], missing: Missing) -> np.ndarray:
+    """Geometric mean (n,) of the mean signals over each tested element."""
+    places = pairs[PLACE].drop_duplicates()
+    means = [
+        [read_signal(track, *place, missing=missing).mean(dtype=np.float64) for track in tracks]
+        for place in places.itertuples(index=False)
+    ]
+    activity = np.sqrt(np.prod(means, axis=1))
+    return pairs[PLACE].merge(places.assign(activity=activity))["activity"].to_numpy()
+
+
+def candidate_tiles(
+    chroms: Iterable[str],
+    sizes: dict[str, int],
+    tracks: list[Track],
+    blacklist: Path | None,
+    missing: Missing,
+) -> pd.DataFrame:
+    """Tiles with the most DNase: ``chrom``, ``start``, ``end``, ``activity``, in order.
+
+    Parameters
+    ----------
+    chroms
+        Where there are pairs; the share of tiles is of these chromosomes.
+    tracks
+        H3K27ac, DNase.
+    """
+    excluded = pd.DataFrame(columns=PLACE) if blacklist is None else read_blacklist(blacklist)
+    tables = []
+    for chrom in chroms:
+        means = np.stack([_tile_means(track, chrom, sizes[chrom], missing) for track in tracks])
+        for name, first, last in excluded.itertuples(index=False):
+            if match_chromosome(name, [chrom]):
+                means[:, first // TILE : -(-last // TILE)] = 0
+        start = np.arange(means.shape[1]) * TILE
+        h3k27ac, dnase = means
+        tables.append(
+            pd.DataFrame(
+                {
+                    "chrom": chrom,
+                    "start": start,
+                    "end": np.minimum(start + TILE, sizes[chrom]),
+                    "dnase": dnase,
+                    "activity": np.sqrt(h3k27ac * dnase),
+                }
+            )
+        )
+    tiles = pd.concat(tables, ignore_index=True)
+    count = round(CANDIDATE_SHARE * len(tiles))
+    strongest = tiles[tiles["dnase"] > 0].nlargest(count, "dnase", keep="all")
+    return strongest.sort_values(["chrom", "start"], ignore_index=True).drop(columns="dnase")
+
+
+def _tile_means(track: Track, chrom: str, size: int, missing: Missing) -> np.ndarray:
+    """Mean signal (tiles,); beyond the chromosome's end there is none."""
+    means = []
+    for start in range(0, size, _PIECE):
+        end = min(start + _PIECE, -(-size // TILE) * TILE)
+        values = read_signal(track, chrom, start, end, missing=missing)
+        means.append(values.reshape(-1, TILE).mean(axis=1, dtype=np.float64))
+    return np.concatenate(means)
+
+
+def abc_links(
+    pairs: pd.DataFrame,
+    candidates: pd.DataFrame,
+    contact_map: ContactMap | None,
+    power_law: PowerLaw,
+) -> pd.DataFrame:
+    """Score every candidate within REACH of each gene's TSS: ``schemas.LINK_COLUMNS``.
+
+    Parameters
+    ----------
+    pairs
+        Whose genes are scored: ``chrom``, ``gene_name``, ``gene_tss``.
+    candidates
+        From :func:`candidate_tiles`.
+    contact_map, power_law
+        Where contacts come from; the power law without a map, or where it lacks the chromosome.
+    """
+    tables = [candidates.head(0).assign(gene_name="", score=0.0)[list(LINK_COLUMNS)]]
+    by_chrom = dict(list(candidates.groupby("chrom")))
+    genes = pairs[["chrom", "gene_name", "gene_tss"]].drop_duplicates(["chrom", "gene_name"])
+    for chrom, gene_name, tss in genes.itertuples(index=False):
+        if chrom not in by_chrom:
+            continue
+        near = by_chrom[chrom]
+        middle = (near["start"] + near["end"]) // 2
+        near = near[(middle - tss).abs() < REACH]
+        contact = _contacts(chrom, tss, middle[near.index].to_numpy(), contact_map, power_law)
+        product = near["activity"].to_numpy() * contact
+        total = product.sum()
+        if total > 0:
+            links = near[PLACE].assign(gene_name=gene_name, score=product / total)
+            tables.append(links[list(LINK_COLUMNS)])
+    return pd.concat(tables, ignore_index=True)
+
+
+def _contacts(
+    chrom: str,
+    tss: int,
+    positions: np.ndarray,
+    contact_map: ContactMap | None,
+    power_law: PowerLaw,
+) -> np.ndarray:
+    """Contact (n,) of positions with a TSS."""
+    if contact_map is not None and match_chromosome(chrom, contact_map.sizes) is None:
+        contact_map = None
+    logs, bin_size = tss_contacts(
+        *(chrom, tss, tss - REACH, tss + REACH), contact_map=contact_map, power_law=power_law
+    )
+    bins = positions // bin_size - (tss - REACH) // bin_size
+    return np.expm1(np.log(10) * logs[bins].astype(np.float64))  # from log10(1 + contact)
