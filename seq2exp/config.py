@@ -224,6 +224,19 @@ class Config(Strict):
         return self
 
     @model_validator(mode="after")
+    def _evidence_fits(self) -> Self:
+        named = [("evaluation.crispri", name) for name in self.evaluation.crispri]
+        for name, reference in self.evaluation.references.items():
+            key = f"evaluation.references.{name}.cell_lines"
+            named += [(key, cell_line) for cell_line in reference.cell_lines or ()]
+        for key, cell_line in named:
+            if cell_line not in self.cell_lines:
+                raise ValueError(
+                    f"{key}: no cell line {cell_line!r}; the config has {', '.join(self.cell_lines)}"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _jitter_fits(self) -> Self:
         jitter, stored = self.training.augment.jitter, self.window.length
         if jitter and 2 * jitter >= self.window.promoter_length:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from seq2exp.config_types import Fraction, Name, NonNegativeInt, PositiveInt, Strict
 from seq2exp.source_config import Source
@@ -40,11 +40,45 @@ class TruthConfig(Strict):
     """The noiseless part of every label, for the noise ceiling."""
 
 
+class CrispriSource(Source):
+    """Element-gene pairs that a CRISPRi screen has tested in a cell line."""
+
+    cell_type: str | None = None
+    """The cell line's name in the table; its own when left out."""
+
+
+class ReferenceSource(Source):
+    """A set of regions (BED, narrowPeak) that called regions are held against."""
+
+    cell_lines: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
+    """Whose regions are held against it; every cell line's when left out."""
+    column: Annotated[int, Field(ge=4)] | None = None
+    """Column of the file, counted from 1, that says what a region is."""
+    values: tuple[str, ...] = ()
+    """What it says of the regions to keep."""
+
+    @model_validator(mode="after")
+    def _whole_filter(self) -> Self:
+        if (self.column is None) != (not self.values):
+            raise ValueError("column and values go together: which column, and what it must say")
+        return self
+
+
 class EvaluationConfig(Strict):
     """What predictions and regions are held against."""
 
     truth: TruthConfig | None = None
-    references: dict[Name, Source] = Field(default_factory=dict)
-    """Independent evidence on regulatory elements, under names of one's own."""
+    crispri: dict[Name, CrispriSource] = Field(default_factory=dict)
+    """CRISPRi screens, by cell line."""
+    references: dict[Name, ReferenceSource] = Field(default_factory=dict)
+    """Sets of regions for enrichment, under names of one's own."""
     loci: NonNegativeInt = 3
     """Number of test loci to draw."""
+
+    @model_validator(mode="after")
+    def _names_free(self) -> Self:
+        if "peaks" in self.references:
+            raise ValueError(
+                "references: the name peaks is taken by cell_lines.X.peaks; choose another"
+            )
+        return self

@@ -13,9 +13,10 @@ from pathlib import Path
 from seq2exp.config import Config
 from seq2exp.contacts import open_contact_map
 from seq2exp.errors import UserError
+from seq2exp.evaluation_config import CrispriSource, ReferenceSource
 from seq2exp.filetypes import kind_of, require_kind
 from seq2exp.reference import match_chromosome, shown
-from seq2exp.schemas import GENE_COLUMNS, MRNA_FEATURES, read_header
+from seq2exp.schemas import GENE_COLUMNS, MRNA_FEATURES, read_header, require_pair_columns
 from seq2exp.source_config import HiCSource, Source
 from seq2exp.sources import local_path
 from seq2exp.tracks import Missing, open_bigwig, resolve_chromosome
@@ -163,6 +164,10 @@ def _check_use(
         _check_lines(path, 9, "\t", "give GTF")
     elif key == "genome.blacklist":
         _check_lines(path, 3, None, "give BED")
+    elif isinstance(source, ReferenceSource):
+        _check_lines(path, source.column or 3, "\t", "give tab-separated BED")
+    elif isinstance(source, CrispriSource):
+        require_pair_columns(read_header(path), path)
     elif key in columns:
         _check_columns(path, columns[key])
 

@@ -230,6 +230,26 @@ def read_header(path: Path) -> list[str]:
     return _read_line(path, skip=0)
 
 
+def require_pair_columns(header: list[str], path: Path) -> bool:
+    """Tell whether a table of CRISPRi pairs has ENCODE's columns, or else the plain ones.
+
+    Raises
+    ------
+    UserError
+        It has neither all of the ones nor all of the others: names the first that is missing.
+    """
+    encode = CRISPRI_COLUMNS["start"] in header
+    needed = CRISPRI_COLUMNS.values() if encode else PLAIN_CRISPRI_COLUMNS
+    missing = [column for column in needed if column not in header]
+    if missing:
+        raise UserError(
+            f"{path}: no column {missing[0]!r}; pairs need {', '.join(needed)}"
+            f"{'' if encode else ', or the columns of an ENCODE benchmark'}; the columns are "
+            f"{', '.join(header)}"
+        )
+    return encode
+
+
 def _empty_surplus(path: Path, header: list[str]) -> list[str]:
     """Names for the empty fields that the first line has beyond the header."""
     surplus = _read_line(path, skip=1)[len(header) :]

@@ -22,8 +22,11 @@ EXTENSIONS = {
     "hic": "hic",
     "table": "tsv",
     "elements": "bed.gz",
+    "evaluation.references": "bed.gz",
+    "evaluation.crispri": "tsv",
 }
-"""Extension of an accession's file by the last word of its config key; bigWig for all others."""
+"""Extension of an accession's file by the first two or the last word of its config key; bigWig for
+all others."""
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -113,7 +116,7 @@ def _own_name(key: str, source: Source) -> str:
     if source.path or source.url:
         return urllib.parse.urlsplit(str(source.path or source.url)).path
     words = [word for word in key.split(".") if not word.isdigit()]
-    extension = EXTENSIONS.get(words[-1], "bigWig")
+    extension = EXTENSIONS.get(".".join(words[:2])) or EXTENSIONS.get(words[-1], "bigWig")
     if isinstance(source.encode, EncodeQuery):
         return extension
     strand = {"+": ".fwd", "-": ".rev", None: ""}[source.strand]

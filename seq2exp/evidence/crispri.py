@@ -26,6 +26,7 @@ from seq2exp.schemas import (
     numbers,
     read_header,
     read_table,
+    require_pair_columns,
 )
 from seq2exp.store import WindowStore
 
@@ -96,9 +97,8 @@ def read_pairs(table: Path, cell_type: str, chroms: Collection[str]) -> pd.DataF
 
 def _read_columns(table: Path) -> pd.DataFrame:
     """Our columns of all rows, as text but for coordinates."""
-    header = read_header(table)
     text = {"chrom", "gene_name", "cell_line", "valid", "regulated"}
-    if CRISPRI_COLUMNS["start"] in header:
+    if require_pair_columns(read_header(table), table):
         rows = read_table(
             table, CRISPRI_COLUMNS.values(), text=[CRISPRI_COLUMNS[name] for name in text]
         ).rename(columns={theirs: ours for ours, theirs in CRISPRI_COLUMNS.items()})

@@ -138,6 +138,37 @@ def test_tracks_of_labels_are_named_by_replicate_and_strand():
         ("folds.scheme", "explicit", "sets goes with scheme: explicit"),
         ("assays", ["RNA"], r"cell_lines\.A\.expression has no RNA"),
         ("seeds", [1, 1], "a seed is listed twice"),
+        (
+            "evaluation.crispri",
+            {"B": {"path": "p.tsv"}},
+            r"evaluation\.crispri: no cell line 'B'; the config has A",
+        ),
+        (
+            "evaluation.crispri",
+            {"A": {"path": "p", "celltype": "x"}},
+            r"did you mean 'cell_type'\?",
+        ),
+        (
+            "evaluation.references.ccres",
+            {"path": "r.bed", "cell_lines": ["A", "B"]},
+            r"evaluation\.references\.ccres\.cell_lines: no cell line 'B'; the config has A",
+        ),
+        (
+            "evaluation.references.ccres",
+            {"path": "r.bed", "column": 10},
+            "column and values go tog",
+        ),
+        (
+            "evaluation.references.ccres",
+            {"path": "r", "values": ["x"]},
+            "column and values go toge",
+        ),
+        ("evaluation.references.ccres", {"path": "r", "column": 3, "values": ["x"]}, r"column: 3 "),
+        (
+            "evaluation.references",
+            {"peaks": {"path": "r.bed"}},
+            "the name peaks is taken by cell_l",
+        ),
         ("seeds", [], r"seeds"),
         ("models.foo", {}, r"models\.foo: unknown model kind 'foo'; known: seq2exp_soft"),
         ("models.seq2exp_soft", {"d_modell": 1}, r"models\.seq2exp_soft\.d_modell: unknown key"),
