@@ -76,6 +76,7 @@ include: "rules/windows.smk"
 include: "rules/train.smk"
 include: "rules/predict.smk"
 include: "rules/regions.smk"
+include: "rules/evidence.smk"
 include: "rules/evaluate.smk"
 include: "rules/figures.smk"
 
@@ -87,6 +88,7 @@ rule all:
         f"{RESULTS}/summary.json",
         f"{RESULTS}/summary.tsv",
         [files_of(run) for run in RUNS],
+        evidence_files(),
 
 
 rule sources:

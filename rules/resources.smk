@@ -46,6 +46,16 @@ def plot_runtime(wildcards, attempt):
     return min(5 * attempt, CONFIG.resources.max_runtime_min)
 
 
+def evidence_mem_mb(wildcards, attempt):
+    """Memory of a job that goes through masks and windows, a gene at a time."""
+    return resources.memory_mb([], 2 * attempt, CONFIG.resources)
+
+
+def evidence_runtime(wildcards, attempt):
+    """Minutes of a job that compares runs."""
+    return min(60 * attempt, CONFIG.resources.max_runtime_min)
+
+
 def model_mem_mb(wildcards, attempt):
     """Memory of a job that runs a model."""
     return resources.training_memory_mb(

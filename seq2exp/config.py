@@ -19,7 +19,14 @@ from seq2exp.cluster_config import ClusterConfig
 from seq2exp.config_messages import first_problem
 from seq2exp.config_types import Fraction, Name, NonNegativeInt, PositiveInt, Strict
 from seq2exp.errors import UserError
-from seq2exp.evaluation_config import EvaluationConfig, PredictionConfig, RegionsConfig
+from seq2exp.evaluation_config import (
+    CrispriSource,
+    EvaluationConfig,
+    PredictionConfig,
+    ReferenceName,
+    ReferenceSource,
+    RegionsConfig,
+)
 from seq2exp.label_config import LabelConfig
 from seq2exp.model_config import ModelConfig, NetworkConfig
 from seq2exp.source_config import HiCSource, Source
@@ -110,6 +117,10 @@ class CellLineConfig(Strict):
     hic: HiCSource | None = None
     """Left out: distance power law (``power_law``)."""
     expression: Annotated[dict[Name, LabelConfig], Field(min_length=1)]
+    crispri: CrispriSource | None = None
+    """Element-gene pairs that a CRISPRi screen has tested in this cell line."""
+    references: dict[ReferenceName, ReferenceSource] = Field(default_factory=dict)
+    """Sets of regions that are this cell line's own, under names of one's own."""
 
 
 # --------------------------------------------------------------------------- folds
@@ -224,16 +235,14 @@ class Config(Strict):
         return self
 
     @model_validator(mode="after")
-    def _evidence_fits(self) -> Self:
-        named = [("evaluation.crispri", name) for name in self.evaluation.crispri]
-        for name, reference in self.evaluation.references.items():
-            key = f"evaluation.references.{name}.cell_lines"
-            named += [(key, cell_line) for cell_line in reference.cell_lines or ()]
-        for key, cell_line in named:
-            if cell_line not in self.cell_lines:
-                raise ValueError(
-                    f"{key}: no cell line {cell_line!r}; the config has {', '.join(self.cell_lines)}"
-                )
+    def _references_named_once(self) -> Self:
+        for cell_line, given in self.cell_lines.items():
+            for name in given.references:
+                if name in self.evaluation.references:
+                    raise ValueError(
+                        f"cell_lines.{cell_line}.references.{name}: evaluation.references has this "
+                        "name too; rename one"
+                    )
         return self
 
     @model_validator(mode="after")

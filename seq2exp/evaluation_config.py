@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from seq2exp.config_types import Fraction, Name, NonNegativeInt, PositiveInt, Strict
 from seq2exp.source_config import Source
@@ -50,8 +50,6 @@ class CrispriSource(Source):
 class ReferenceSource(Source):
     """A set of regions (BED, narrowPeak) that called regions are held against."""
 
-    cell_lines: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
-    """Whose regions are held against it; every cell line's when left out."""
     column: Annotated[int, Field(ge=4)] | None = None
     """Column of the file, counted from 1, that says what a region is."""
     values: tuple[str, ...] = ()
@@ -64,21 +62,20 @@ class ReferenceSource(Source):
         return self
 
 
+def _not_peaks(name: str) -> str:
+    if name == "peaks":
+        raise ValueError("this name is taken by cell_lines.X.peaks; choose another")
+    return name
+
+
+ReferenceName = Annotated[Name, AfterValidator(_not_peaks)]
+
+
 class EvaluationConfig(Strict):
     """What predictions and regions are held against."""
 
     truth: TruthConfig | None = None
-    crispri: dict[Name, CrispriSource] = Field(default_factory=dict)
-    """CRISPRi screens, by cell line."""
-    references: dict[Name, ReferenceSource] = Field(default_factory=dict)
-    """Sets of regions for enrichment, under names of one's own."""
+    references: dict[ReferenceName, ReferenceSource] = Field(default_factory=dict)
+    """Sets of regions for every cell line, beside its own, under names of one's own."""
     loci: NonNegativeInt = 3
     """Number of test loci to draw."""
-
-    @model_validator(mode="after")
-    def _names_free(self) -> Self:
-        if "peaks" in self.references:
-            raise ValueError(
-                "references: the name peaks is taken by cell_lines.X.peaks; choose another"
-            )
-        return self

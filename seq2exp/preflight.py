@@ -154,6 +154,10 @@ def _check_use(
         )
         missing: Missing = "error" if source.missing_chromosome == "error" else "zeros"
         assembly.check(contact_map.sizes, path, key, missing=missing)
+    elif isinstance(source, ReferenceSource):
+        _check_lines(path, source.column or 3, "\t", "give tab-separated BED")
+    elif isinstance(source, CrispriSource):
+        require_pair_columns(read_header(path), path)
     elif key.endswith((".h3k27ac", ".dnase")) or _is_label_track(key):
         track = open_bigwig(path)
         track.handle.close()
@@ -164,10 +168,6 @@ def _check_use(
         _check_lines(path, 9, "\t", "give GTF")
     elif key == "genome.blacklist":
         _check_lines(path, 3, None, "give BED")
-    elif isinstance(source, ReferenceSource):
-        _check_lines(path, source.column or 3, "\t", "give tab-separated BED")
-    elif isinstance(source, CrispriSource):
-        require_pair_columns(read_header(path), path)
     elif key in columns:
         _check_columns(path, columns[key])
 

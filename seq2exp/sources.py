@@ -22,11 +22,9 @@ EXTENSIONS = {
     "hic": "hic",
     "table": "tsv",
     "elements": "bed.gz",
-    "evaluation.references": "bed.gz",
-    "evaluation.crispri": "tsv",
+    "crispri": "tsv",
 }
-"""Extension of an accession's file by the first two or the last word of its config key; bigWig for
-all others."""
+"""Extension of an accession's file by the last word of its config key; bigWig for all others."""
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -116,7 +114,9 @@ def _own_name(key: str, source: Source) -> str:
     if source.path or source.url:
         return urllib.parse.urlsplit(str(source.path or source.url)).path
     words = [word for word in key.split(".") if not word.isdigit()]
-    extension = EXTENSIONS.get(".".join(words[:2])) or EXTENSIONS.get(words[-1], "bigWig")
+    extension = EXTENSIONS.get(words[-1], "bigWig")
+    if words[-2:-1] == ["references"]:  # the last is a name of the user's own
+        extension = "bed.gz"
     if isinstance(source.encode, EncodeQuery):
         return extension
     strand = {"+": ".fwd", "-": ".rev", None: ""}[source.strand]

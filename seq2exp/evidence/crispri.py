@@ -71,7 +71,7 @@ def read_pairs(table: Path, cell_type: str, chroms: Collection[str]) -> pd.DataF
     if chosen.empty:
         raise UserError(
             f"{table}: no valid pair of cell type {cell_type!r}; it has "
-            f"{shown(sorted(set(rows['cell_line'])))}; correct cell_type of evaluation.crispri"
+            f"{shown(sorted(set(rows['cell_line'])))}; correct crispri.cell_type"
         )
     for column in ("start", "end", "tss_start", "tss_end"):
         chosen[column] = numbers(chosen, column, table, whole=True)

@@ -138,37 +138,24 @@ def test_tracks_of_labels_are_named_by_replicate_and_strand():
         ("folds.scheme", "explicit", "sets goes with scheme: explicit"),
         ("assays", ["RNA"], r"cell_lines\.A\.expression has no RNA"),
         ("seeds", [1, 1], "a seed is listed twice"),
-        (
-            "evaluation.crispri",
-            {"B": {"path": "p.tsv"}},
-            r"evaluation\.crispri: no cell line 'B'; the config has A",
-        ),
-        (
-            "evaluation.crispri",
-            {"A": {"path": "p", "celltype": "x"}},
-            r"did you mean 'cell_type'\?",
-        ),
-        (
-            "evaluation.references.ccres",
-            {"path": "r.bed", "cell_lines": ["A", "B"]},
-            r"evaluation\.references\.ccres\.cell_lines: no cell line 'B'; the config has A",
-        ),
+        ("cell_lines.A.crispri", {"path": "p", "celltype": "x"}, r"did you mean 'cell_type'\?"),
         (
             "evaluation.references.ccres",
             {"path": "r.bed", "column": 10},
             "column and values go tog",
         ),
         (
-            "evaluation.references.ccres",
+            "cell_lines.A.references.ccres",
             {"path": "r", "values": ["x"]},
-            "column and values go toge",
+            "column and values go to",
         ),
         ("evaluation.references.ccres", {"path": "r", "column": 3, "values": ["x"]}, r"column: 3 "),
         (
             "evaluation.references",
             {"peaks": {"path": "r.bed"}},
-            "the name peaks is taken by cell_l",
+            "this name is taken by cell_lines.X",
         ),
+        ("evaluation.references", {"a/b": {"path": "r.bed"}}, r"not a usable name \('a/b'\)"),
         ("seeds", [], r"seeds"),
         ("models.foo", {}, r"models\.foo: unknown model kind 'foo'; known: seq2exp_soft"),
         ("models.seq2exp_soft", {"d_modell": 1}, r"models\.seq2exp_soft\.d_modell: unknown key"),
@@ -218,6 +205,15 @@ def test_bad_values_are_one_line(key, value, message):
     text = str(caught.value)
     assert text.startswith("my.yaml: ")
     assert "\n" not in text
+
+
+def test_a_reference_has_one_name():
+    raw = changed("cell_lines.A.references.ccres", {"path": "own.bed"})
+    assert list(parse_config(raw).cell_lines["A"].references) == ["ccres"]
+    raw["evaluation"] = {"references": {"ccres": {"path": "all.bed"}}}
+    message = r"cell_lines\.A\.references\.ccres: evaluation\.references has this name too; rename"
+    with pytest.raises(UserError, match=message):
+        parse_config(raw)
 
 
 def test_jitter_with_room_in_the_stored_window():

@@ -145,7 +145,7 @@ def test_a_plain_table(tmp_path):
         (
             "K562",
             "H1",
-            r"no valid pair of cell type 'K562'; it has GM12878, H1, H1_2; correct cell",
+            r"no valid pair of cell type 'K562'; it has GM12878, H1, H1_2; correct crispri",
         ),
         ("TRUE\n", "maybe\n", r"column 'regulated' holds 'maybe'; write TRUE or FALSE"),
         ("ValidConnection", "Valid", r"no column 'ValidConnection'"),

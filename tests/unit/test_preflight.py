@@ -303,18 +303,19 @@ def test_evidence(files):
     folder, raw = files
     (folder / "r.bed").write_text("#x\nchr1\t5\t9\tdELS\n")
     reference = {"path": f"{folder}/r.bed", "column": 4, "values": ["dELS"]}
-    raw["evaluation"] = {"references": {"ccres": reference}}
+    raw["evaluation"] = {"references": {"dnase": reference}}  # not a track
     run(raw)
-    raw["evaluation"]["references"]["ccres"] = reference | {"column": 10}
+    raw["evaluation"]["references"]["dnase"] = reference | {"column": 10}
     expected = (
-        r"my\.yaml: evaluation\.references\.ccres: .*r\.bed: its first line has 4 columns, not 10"
+        r"my\.yaml: evaluation\.references\.dnase: .*r\.bed: its first line has 4 columns, not 10"
     )
     with pytest.raises(UserError, match=expected):
         run(raw)
     (folder / "pairs.tsv").write_text("chrom\tstart\tend\tgene_name\tcell_line\tregulated\n")
-    raw["evaluation"] = {"crispri": {"Toy": {"path": f"{folder}/pairs.tsv"}}}
+    del raw["evaluation"]
+    raw["cell_lines"]["Toy"]["crispri"] = {"path": f"{folder}/pairs.tsv"}
     expected = (
-        r"my\.yaml: evaluation\.crispri\.Toy: .*pairs\.tsv: no column 'gene_tss'; pairs need chrom, .*"
+        r"my\.yaml: cell_lines\.Toy\.crispri: .*pairs\.tsv: no column 'gene_tss'; pairs need chrom, .*"
         r"regulated, or the columns of an ENCODE benchmark; the columns are chrom, start"
     )
     with pytest.raises(UserError, match=expected):

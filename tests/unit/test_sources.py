@@ -82,14 +82,14 @@ def test_how_a_map_is_read_makes_no_other_file_but_what_it_must_be_does():
         ("g.blacklist", {"encode": "ENCFF465GBD"}, "g.blacklist.ENCFF465GBD.bed.gz"),
         ("c.RNA.table", {"encode": "ENCFF465GBD"}, "c.RNA.table.ENCFF465GBD.tsv"),
         (
-            "evaluation.references.a",
+            "e.references.hic",
             {"encode": "ENCFF420VPZ"},
-            "evaluation.references.a.ENCFF420VPZ.bed.gz",
+            "e.references.hic.ENCFF420VPZ.bed.gz",
         ),
         (
-            "evaluation.crispri.hic",
+            "c.crispri",
             {"encode": "ENCFF420VPZ"},
-            "evaluation.crispri.hic.ENCFF420VPZ.tsv",
+            "c.crispri.ENCFF420VPZ.tsv",
         ),
         ("c.hic", {"fourdn": "4DNFITUOMFUQ"}, "c.hic.4DNFITUOMFUQ.hic"),
         ("c.hic", {"encode": QUERY | {"assay": "Hi-C"}}, "c.hic.hic"),
