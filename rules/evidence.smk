@@ -10,6 +10,7 @@ cell lines where there is more than one.
 rule crispri_baselines:
     input:
         crispri=source_of("crispri"),
+        predictions=prediction_files,
         h3k27ac=source_of("h3k27ac"),
         dnase=source_of("dnase"),
         hic=source_of("hic"),
@@ -35,6 +36,10 @@ rule crispri_baselines:
         missing=CONFIG.window.missing_chromosome,
         hic=hic_settings,
         power_law=CONFIG.power_law.model_dump(mode="json"),
+        predictions=lambda wildcards: {
+            name: source.columns.model_dump()
+            for name, source in CONFIG.cell_lines[wildcards.cell_line].predictions.items()
+        },
     script:
         "../workflow_scripts/crispri_baselines.py"
 

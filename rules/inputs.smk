@@ -64,6 +64,13 @@ def reference_files(wildcards):
     return [source(key) for key in references_of(wildcards.cell_line)]
 
 
+def prediction_files(wildcards):
+    """Files of other methods' element-gene scores."""
+    cell_line = wildcards.cell_line
+    names = CONFIG.cell_lines[cell_line].predictions
+    return [source(f"cell_lines.{cell_line}.predictions.{name}") for name in names]
+
+
 def has_references(cell_line):
     """Whether there are any, peaks included."""
     return bool(references_of(cell_line) or source(f"cell_lines.{cell_line}.peaks"))
@@ -95,8 +102,12 @@ def of_mask_runs(path):
     """Input function: a file of every run that shares the wildcards."""
 
     def files(wildcards):
-        shared = wildcards.items()
-        runs = [run for run in MASK_RUNS if all(str(run[k]) == v for k, v in shared)]
+        shared = dict(wildcards.items())
+        runs = [
+            run
+            for run in MASK_RUNS
+            if shared.items() <= {key: str(value) for key, value in run.items()}.items()
+        ]
         return [path.format(**run) for run in runs]
 
     return files

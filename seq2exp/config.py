@@ -22,6 +22,7 @@ from seq2exp.errors import UserError
 from seq2exp.evaluation_config import (
     CrispriSource,
     EvaluationConfig,
+    LinkSource,
     PredictionConfig,
     ReferenceName,
     ReferenceSource,
@@ -119,6 +120,8 @@ class CellLineConfig(Strict):
     expression: Annotated[dict[Name, LabelConfig], Field(min_length=1)]
     crispri: CrispriSource | None = None
     """Element-gene pairs that a CRISPRi screen has tested in this cell line."""
+    predictions: dict[Name, LinkSource] = Field(default_factory=dict)
+    """What other methods say of the pairs of this screen, under names of one's own."""
     references: dict[ReferenceName, ReferenceSource] = Field(default_factory=dict)
     """Sets of regions that are this cell line's own, under names of one's own."""
 
@@ -232,6 +235,16 @@ class Config(Strict):
                 )
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds: a seed is listed twice")
+        return self
+
+    @model_validator(mode="after")
+    def _predictions_of_a_screen(self) -> Self:
+        for name, given in self.cell_lines.items():
+            if given.predictions and given.crispri is None:
+                raise ValueError(
+                    f"cell_lines.{name}.predictions: nothing to hold them against; add "
+                    f"cell_lines.{name}.crispri"
+                )
         return self
 
     @model_validator(mode="after")

@@ -47,6 +47,22 @@ class CrispriSource(Source):
     """The cell line's name in the table; its own when left out."""
 
 
+class LinkColumns(Strict):
+    """Names of the columns of an element-gene table."""
+
+    chrom: str = "chrom"
+    start: str = "start"
+    end: str = "end"
+    gene_name: str = "gene_name"
+    score: str = "score"
+
+
+class LinkSource(Source):
+    """Element-gene scores of another method: the higher, the likelier the element acts."""
+
+    columns: LinkColumns = LinkColumns()
+
+
 class ReferenceSource(Source):
     """A set of regions (BED, narrowPeak) that called regions are held against."""
 

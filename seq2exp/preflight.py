@@ -13,7 +13,7 @@ from pathlib import Path
 from seq2exp.config import Config
 from seq2exp.contacts import open_contact_map
 from seq2exp.errors import UserError
-from seq2exp.evaluation_config import CrispriSource, ReferenceSource
+from seq2exp.evaluation_config import CrispriSource, LinkSource, ReferenceSource
 from seq2exp.filetypes import kind_of, require_kind
 from seq2exp.reference import match_chromosome, shown
 from seq2exp.schemas import GENE_COLUMNS, MRNA_FEATURES, read_header, require_pair_columns
@@ -156,6 +156,8 @@ def _check_use(
         assembly.check(contact_map.sizes, path, key, missing=missing)
     elif isinstance(source, ReferenceSource):
         _check_lines(path, source.column or 3, "\t", "give tab-separated BED")
+    elif isinstance(source, LinkSource):
+        _check_columns(path, tuple(source.columns.model_dump().values()))
     elif isinstance(source, CrispriSource):
         require_pair_columns(read_header(path), path)
     elif key.endswith((".h3k27ac", ".dnase")) or _is_label_track(key):

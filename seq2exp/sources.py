@@ -115,8 +115,8 @@ def _own_name(key: str, source: Source) -> str:
         return urllib.parse.urlsplit(str(source.path or source.url)).path
     words = [word for word in key.split(".") if not word.isdigit()]
     extension = EXTENSIONS.get(words[-1], "bigWig")
-    if words[-2:-1] == ["references"]:  # the last is a name of the user's own
-        extension = "bed.gz"
+    own_names = {"references": "bed.gz", "predictions": "tsv"}
+    extension = own_names.get(words[-2], extension) if len(words) > 1 else extension
     if isinstance(source.encode, EncodeQuery):
         return extension
     strand = {"+": ".fwd", "-": ".rev", None: ""}[source.strand]

@@ -6,6 +6,7 @@ with job(snakemake):
     from seq2exp.config import PowerLaw
     from seq2exp.contacts import HiCInputs
     from seq2exp.evidence.baselines import SignalFiles, write_baselines
+    from seq2exp.evidence.crispri import LinkInputs
 
     given, params = snakemake.input, snakemake.params
     write_baselines(
@@ -17,4 +18,8 @@ with job(snakemake):
         blacklist=Path(given.blacklist) if given.blacklist else None,
         hic=HiCInputs(Path(given.hic), **params.hic) if given.hic else None,
         power_law=PowerLaw(**params.power_law),
+        predictions={
+            name: LinkInputs(Path(file), params.predictions[name])
+            for name, file in zip(params.predictions, given.predictions, strict=True)
+        },
     )

@@ -1,15 +1,16 @@
 """What CRISPRi pairs are told from without any model: activity, and activity by contact.
 
 Activity is the geometric mean of DNase and H3K27ac (Fulco et al. 2019). The score in the style of
-the ABC model is that of a candidate element times its contact with the TSS, over the sum of the
-same for all candidates within ``REACH`` of the TSS. Candidates are 500 bp tiles of the genome with
-the most DNase, as many of them as the ABC model takes strongest peaks; so it needs no peak calls.
+the ABC model is the activity of the tested element times its contact with the TSS, over the sum of
+the same for all candidates within ``REACH`` of the TSS. Candidates are 500 bp tiles of the genome
+with the most DNase, as many of them as the ABC model takes strongest peaks; so it needs no peak
+calls, and no pair is without a score.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,9 +19,16 @@ import pandas as pd
 
 from seq2exp.config import PowerLaw
 from seq2exp.contacts import ContactMap, HiCInputs, check_vectors, open_contact_map, tss_contacts
-from seq2exp.evidence.crispri import PLACE, link_scores, read_pairs
+from seq2exp.evidence.crispri import (
+    PLACE,
+    PREDICTED,
+    LinkInputs,
+    link_scores,
+    read_links,
+    read_pairs,
+)
 from seq2exp.reference import match_chromosome, read_blacklist, read_chrom_sizes
-from seq2exp.schemas import LINK_COLUMNS, write_table
+from seq2exp.schemas import write_table
 from seq2exp.tracks import Missing, Track, check_assembly, open_bigwig, read_signal
 
 log = logging.getLogger(__name__)
@@ -52,13 +60,15 @@ def write_baselines(
     blacklist: Path | None,
     hic: HiCInputs | None,
     power_law: PowerLaw,
+    predictions: Mapping[str, LinkInputs] | None = None,
 ) -> None:
-    """Write the valid pairs of a cell line with the baselines' scores.
+    """Write the valid pairs of a cell line with the scores of what needs no model of ours.
 
     Parameters
     ----------
     out_table
-        The columns of :func:`seq2exp.evidence.crispri.read_pairs`, ``activity`` and ``abc``.
+        The columns of :func:`seq2exp.evidence.crispri.read_pairs`, ``activity``, ``abc`` and a
+        column, ``predicted_`` and its name, for each of ``predictions``.
     crispri, cell_type
         Table of pairs, and the name of the cell line in it.
     signals, blacklist
@@ -69,6 +79,8 @@ def write_baselines(
         The cell line's contact map; None for the power law.
     power_law
         Also for chromosomes that the map lacks.
+    predictions
+        Element-gene scores of other methods, by name.
 
     Raises
     ------
@@ -89,8 +101,9 @@ def write_baselines(
     candidates = candidate_tiles(
         sorted(pairs["chrom"].unique()), sizes, tracks, blacklist, signals.missing
     )
-    links = abc_links(pairs, candidates, contact_map, power_law)
-    pairs["abc"] = link_scores(pairs, links)
+    pairs["abc"] = abc_scores(pairs, candidates, contact_map, power_law)
+    for name, inputs in (predictions or {}).items():
+        pairs[PREDICTED + name] = link_scores(pairs, read_links(inputs, sizes))
     write_table(pairs, out_table)
     log.info(
         "%s: %d pairs, %d regulated, %d genes, %d candidate tiles",
@@ -162,39 +175,43 @@ def _tile_means(track: Track, chrom: str, size: int, missing: Missing) -> np.nda
     return np.concatenate(means)
 
 
-def abc_links(
+def abc_scores(
     pairs: pd.DataFrame,
     candidates: pd.DataFrame,
     contact_map: ContactMap | None,
     power_law: PowerLaw,
-) -> pd.DataFrame:
-    """Score every candidate within REACH of each gene's TSS: ``schemas.LINK_COLUMNS``.
+) -> np.ndarray:
+    """Activity by contact (n,) of each pair, over its sum for all candidates around the TSS.
 
     Parameters
     ----------
     pairs
-        Whose genes are scored: ``chrom``, ``gene_name``, ``gene_tss``.
+        ``chrom``, ``start``, ``end``, ``gene_name``, ``gene_tss``, ``activity``.
     candidates
         From :func:`candidate_tiles`.
     contact_map, power_law
         Where contacts come from; the power law without a map, or where it lacks the chromosome.
     """
-    tables = [candidates.head(0).assign(gene_name="", score=0.0)[list(LINK_COLUMNS)]]
-    by_chrom = dict(list(candidates.groupby("chrom")))
-    genes = pairs[["chrom", "gene_name", "gene_tss"]].drop_duplicates(["chrom", "gene_name"])
-    for chrom, gene_name, tss in genes.itertuples(index=False):
-        if chrom not in by_chrom:
-            continue
-        near = by_chrom[chrom]
-        middle = (near["start"] + near["end"]) // 2
-        near = near[(middle - tss).abs() < REACH]
-        contact = _contacts(chrom, tss, middle[near.index].to_numpy(), contact_map, power_law)
-        product = near["activity"].to_numpy() * contact
-        total = product.sum()
+    scores = np.zeros(len(pairs))
+    middles = _middles(pairs)
+    for rows in map(np.asarray, pairs.groupby(["chrom", "gene_name"]).indices.values()):
+        chrom, tss = pairs[["chrom", "gene_tss"]].iloc[rows[0]]
+        near = candidates[candidates["chrom"] == chrom]
+        where = np.concatenate([middles[rows], _middles(near)])
+        activity = np.concatenate([pairs["activity"].iloc[rows], near["activity"]])
+        within = np.abs(where - tss) < REACH
+        products = np.zeros(len(where))
+        products[within] = activity[within] * _contacts(
+            *(str(chrom), int(tss), where[within], contact_map, power_law)
+        )
+        total = products[len(rows) :].sum()
         if total > 0:
-            links = near[PLACE].assign(gene_name=gene_name, score=product / total)
-            tables.append(links[list(LINK_COLUMNS)])
-    return pd.concat(tables, ignore_index=True)
+            scores[rows] = products[: len(rows)] / total
+    return scores
+
+
+def _middles(places: pd.DataFrame) -> np.ndarray:
+    return (places["start"].to_numpy(np.int64) + places["end"].to_numpy(np.int64)) // 2
 
 
 def _contacts(

@@ -9,8 +9,9 @@ does, the pair gets ``FILL``.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from seq2exp.masks import MaskStore
 from seq2exp.reference import match_chromosome, shown
 from seq2exp.schemas import (
     CRISPRI_COLUMNS,
+    LINK_COLUMNS,
     PAIR_COLUMNS,
     PLAIN_CRISPRI_COLUMNS,
     numbers,
@@ -34,6 +36,8 @@ log = logging.getLogger(__name__)
 
 FILL = 0.0
 """Score of a pair whose element no prediction overlaps: the lowest there is."""
+PREDICTED = "predicted_"
+"""How the columns of other methods' scores begin; the name of the method follows."""
 PLACE = ["chrom", "start", "end"]
 PAIR_KEY = [*PLACE, "gene_name"]
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
@@ -117,6 +121,42 @@ def _truth(values: pd.Series, column: str, table: Path) -> pd.Series:
         wrong = values[found.isna()].iloc[0]
         raise UserError(f"{table}: column {column!r} holds {wrong!r}; write TRUE or FALSE")
     return found.astype(bool)
+
+
+class LinkInputs(NamedTuple):
+    """Element-gene scores of another method; see :class:`seq2exp.evaluation_config.LinkSource`."""
+
+    path: Path
+    columns: Mapping[str, str]
+    """Our name of each of ``schemas.LINK_COLUMNS`` -> its name in the table."""
+
+
+def read_links(inputs: LinkInputs, chroms: Collection[str]) -> pd.DataFrame:
+    """Read element-gene scores: ``schemas.LINK_COLUMNS``; rows without a score are left out.
+
+    Parameters
+    ----------
+    inputs
+        A table with a header line; 0-based half-open.
+    chroms
+        The genome's; the table may say ``1`` for ``chr1``. Rows elsewhere are left out.
+
+    Raises
+    ------
+    UserError
+        A column is missing, or a cell is not a number.
+    """
+    path, columns = inputs
+    text = [columns["chrom"], columns["gene_name"]]
+    table = read_table(path, columns.values(), text=text)
+    links = table.rename(columns={theirs: ours for ours, theirs in columns.items()})
+    links = links[list(LINK_COLUMNS)].copy()
+    for column in ("start", "end"):
+        links[column] = numbers(links, column, path, whole=True)
+    links["score"] = numbers(links, "score", path)
+    names = {chrom: match_chromosome(chrom, chroms) for chrom in links["chrom"].unique()}
+    links["chrom"] = links["chrom"].map(names)
+    return links.dropna(subset=["chrom", "score"]).reset_index(drop=True)
 
 
 # --------------------------------------------------------------------------- matching

@@ -14,6 +14,7 @@ import pandas as pd
 
 from seq2exp.evidence.crispri import (
     PAIR_KEY,
+    PREDICTED,
     genes_of_pairs,
     in_any_window,
     inside_windows,
@@ -112,7 +113,7 @@ def run_pairs(
     regions = read_elements(elements).rename(columns={"score": "bed_score", "mean_mask": "score"})
     has_mask = scores["mask"].notna()
     pairs["regions"] = np.where(has_mask, link_scores(pairs, regions, gene="gene_id"), np.nan)
-    order = [name for name in PREDICTORS if name in pairs and name != "distance"]
+    order = [name for name in predictors_of(pairs) if name != "distance"]
     return pairs[[column for column in pairs if column not in order] + order]
 
 
@@ -123,7 +124,7 @@ def run_figures(pairs: pd.DataFrame, performance: pd.DataFrame) -> dict[str, Any
     areas = rows["auprc"].to_dict()
     figures = {
         f"crispri_auprc_{name}": areas[name] if math.isfinite(areas.get(name, np.nan)) else None
-        for name in PREDICTORS
+        for name in dict.fromkeys((*PREDICTORS, *predictors_of(pairs)))
     }
     tested = _scored(pairs, "test") & pairs["in_window"]
     return {
@@ -179,6 +180,12 @@ def curve_table(pairs: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(tables[1:] or tables, ignore_index=True)
 
 
+def predictors_of(pairs: pd.DataFrame) -> list[str]:
+    """Columns that hold scores: ours, baselines, other methods."""
+    ours = [name for name in PREDICTORS if name in pairs]
+    return ours + [name for name in map(str, pairs) if name.startswith(PREDICTED)]
+
+
 def _scored(pairs: pd.DataFrame, split: str) -> pd.Series:
     return (pairs["split"] == split) & pairs["mask"].notna()
 
@@ -196,7 +203,7 @@ def _distances(pairs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 def _scores(pairs: pd.DataFrame) -> tuple[list[str], np.ndarray]:
     """Names and scores (P, n) of the predictors there are; nearer is likelier."""
-    names = [name for name in PREDICTORS if name in pairs]
+    names = predictors_of(pairs)
     scores = pairs[names].to_numpy(np.float64).T
     scores[names.index("distance")] *= -1
     return names, scores
@@ -222,7 +229,7 @@ def write_pooled_scores(
     """
     runs = [read_table(path, (*PAIR_COLUMNS, "split", "mask")) for path in pair_tables]
     held_out = pd.concat([run[_scored(run, "test")] for run in runs], ignore_index=True)
-    names = [name for name in PREDICTORS if name in held_out]
+    names = predictors_of(held_out)
     facts = dict.fromkeys(("regulated", "in_window", "split"), "first")
     pairs = held_out.groupby(PAIR_KEY, as_index=False).agg(
         {**facts, **dict.fromkeys(names, "mean")}

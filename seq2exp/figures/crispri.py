@@ -9,15 +9,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from seq2exp.evidence.crispri import PREDICTED
 from seq2exp.evidence.crispri_scores import (
     ALL,
     CURVE_COLUMNS,
     PERFORMANCE_COLUMNS,
-    PREDICTORS,
     WINDOW,
 )
 from seq2exp.figures.style import (
     BLACK,
+    BLUE,
     COLOURS,
     GREY,
     NAMES,
@@ -67,14 +68,14 @@ def _curves(axes: Axes, points: pd.DataFrame, within: pd.DataFrame) -> None:
     pairs, positives = within[["pairs", "positives"]].iloc[0]
     axes.axhline(positives / pairs, color=GREY, linestyle=":", linewidth=1)
     axes.text(0.01, positives / pairs, "chance", color=GREY, fontsize=8, va="bottom")
-    for name in reversed(PREDICTORS):
+    for name in reversed(within["predictor"].tolist()):
         curve = points[points["predictor"] == name]
-        if name in within["predictor"].tolist() and len(curve) > 1:
+        if len(curve) > 1:
             axes.plot(
                 curve["recall"],
                 curve["precision"],
-                color=COLOURS[name],
-                linestyle="--" if name in BASELINES else "-",
+                color=COLOURS.get(name, BLUE),
+                linestyle=_line(name),
                 linewidth=2.0 if name == "mask" else 1.2,
             )
     axes.set_xlim(0, 1.02)
@@ -85,7 +86,7 @@ def _curves(axes: Axes, points: pd.DataFrame, within: pd.DataFrame) -> None:
 
 
 def _areas(axes: Axes, table: pd.DataFrame) -> None:
-    names = [name for name in PREDICTORS if name in set(table["predictor"])]
+    names = table["predictor"].drop_duplicates().tolist()
     for distance, shift, filled in ((WINDOW, -0.13, True), (ALL, 0.13, False)):
         part = table[table["distance"] == distance].set_index("predictor")
         part = part.reindex([name for name in names if name in part.index])
@@ -93,7 +94,7 @@ def _areas(axes: Axes, table: pd.DataFrame) -> None:
             ["value", "low", "high"], axis=1
         )
         rows = np.array([names.index(name) for name in part.index]) + shift
-        colours = [COLOURS[name] for name in part.index]
+        colours = [COLOURS.get(str(name), BLUE) for name in part.index]
         intervals(axes, values, rows, colours=colours, filled=filled)
     pairs = table.groupby("distance")["pairs"].first()
     keys = (("within windows", WINDOW, BLACK), ("at any distance", ALL, "white"))
@@ -101,10 +102,18 @@ def _areas(axes: Axes, table: pd.DataFrame) -> None:
         if distance in pairs.index:
             count = f"{label} ({pairs[distance]} pairs)"
             axes.plot([], [], "o", color=BLACK, markerfacecolor=face, markersize=5, label=count)
-    axes.set_yticks(range(len(names)), [NAMES[name] for name in names])
+    labels = [NAMES.get(name, name.removeprefix(PREDICTED)) for name in names]
+    axes.set_yticks(range(len(names)), labels)
     for tick, name in zip(axes.get_yticklabels(), names, strict=True):
-        tick.set_color(COLOURS[name])
+        tick.set_color(COLOURS.get(name, BLUE))
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlim(0, 1)
     axes.set_xlabel("area under the curve, 95% interval")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2)
+
+
+def _line(name: str) -> str:
+    """Solid is ours, dashed a baseline, dash-dotted another method."""
+    if name.startswith(PREDICTED):
+        return "-."
+    return "--" if name in BASELINES else "-"

@@ -138,6 +138,16 @@ def test_tracks_of_labels_are_named_by_replicate_and_strand():
         ("folds.scheme", "explicit", "sets goes with scheme: explicit"),
         ("assays", ["RNA"], r"cell_lines\.A\.expression has no RNA"),
         ("seeds", [1, 1], "a seed is listed twice"),
+        (
+            "cell_lines.A.predictions",
+            {"abc": {"path": "p"}},
+            r"cell_lines\.A\.predictions: nothing to hold them against; add cell_lines\.A\.crispri",
+        ),
+        (
+            "cell_lines.A.predictions",
+            {"x": {"path": "p", "columns": {"gene": "g"}}},
+            "columns.gene: unk",
+        ),
         ("cell_lines.A.crispri", {"path": "p", "celltype": "x"}, r"did you mean 'cell_type'\?"),
         (
             "evaluation.references.ccres",

@@ -11,20 +11,23 @@ from sklearn.metrics import average_precision_score
 from seq2exp.config import PowerLaw
 from seq2exp.contacts import HiCInputs
 from seq2exp.errors import UserError
+from seq2exp.evaluation_config import LinkColumns
 from seq2exp.evidence.baselines import (
     CANDIDATE_SHARE,
     SignalFiles,
-    abc_links,
+    abc_scores,
     candidate_tiles,
     element_activity,
     write_baselines,
 )
 from seq2exp.evidence.crispri import (
+    LinkInputs,
     genes_of_pairs,
     in_any_window,
     inside_windows,
     link_scores,
     mask_scores,
+    read_links,
     read_pairs,
 )
 from seq2exp.evidence.crispri_scores import write_pooled_scores, write_run_scores
@@ -163,6 +166,23 @@ def test_wrong_tables_are_one_line(eight, tmp_path, old, new, message):
     assert "\n" not in str(caught.value)
 
 
+LINK_NAMES = {"chrom": "#chr", "start": "start", "end": "stop", "gene_name": "TargetGene"}
+
+
+def test_scores_of_another_method(tmp_path):
+    path = tmp_path / "links.tsv"
+    path.write_text(
+        "#chr\tstart\tstop\tname\tTargetGene\tABC.Score\n"
+        "1\t10\t20\te1\tNA\t0.5\nchr1\t30\t40\te2\tB\t\nchrUn\t10\t20\te3\tB\t1\n"
+    )
+    columns = LINK_NAMES | {"score": "ABC.Score"}
+    assert read_links(LinkInputs(path, columns), ["chr1"]).to_numpy().tolist() == [
+        ["chr1", 10, 20, "NA", 0.5]
+    ]
+    with pytest.raises(UserError, match="no column 'Score'; the columns are #chr, start, stop"):
+        read_links(LinkInputs(path, LINK_NAMES | {"score": "Score"}), ["chr1"])
+
+
 # ------------------------------------------------------------------------- masks
 
 LENGTH = 1_000  # of the masks; G4's window is chr1:5500-6500, G5's chr1:7500-8500
@@ -238,9 +258,12 @@ def test_of_genes_that_share_a_symbol_the_nearest_is_meant():
 @pytest.fixture
 def run_files(toy_masks, toy_store_dir, tmp_path):
     """Artefacts of a run whose fold has G5 in training, the others in test."""
-    toy_pairs().assign(activity=1.0, abc=[0.4, 0.3, 0.2, 0.1, 0, 0, 0]).to_csv(
-        tmp_path / "baselines.tsv", sep="\t", index=False
-    )
+    known = {
+        "activity": 1.0,
+        "abc": [0.4, 0.3, 0.2, 0.1, 0, 0, 0],
+        "predicted_x": [3, 2, 1, 0, 0, 0, 0],
+    }
+    toy_pairs().assign(**known).to_csv(tmp_path / "baselines.tsv", sep="\t", index=False)
     predictions = pd.DataFrame({"gene_id": ["G1", "G4", "G5"], "gene_name": ["g1", "g4", "g5"]})
     predictions["chrom"], predictions["tss"] = "chr1", [300, 6_000, 8_000]
     predictions["strand"], predictions["split"] = "+", ["test", "test", "train"]
@@ -290,6 +313,8 @@ def test_scores_of_a_run(run_files):
     assert figures["crispri_auprc_mask"] == 0
     assert figures["crispri_auprc_activity"] is None  # the same for both pairs: no curve
     assert figures["crispri_auprc_sequence_part"] is None
+    assert figures["crispri_auprc_predicted_x"] == 0
+    assert test.loc[("all", "predicted_x"), "precision"] == pytest.approx(2 / 3)
 
 
 def test_runs_are_pooled_over_folds_and_averaged_over_seeds(run_files, tmp_path):
@@ -375,14 +400,18 @@ def test_abc_scores_by_hand():
             "activity": [2.0, 3.0, 100.0, 1.0],
         }
     )
-    pairs = pd.DataFrame(
-        {"chrom": ["chr1", "chr1", "chr3"], "gene_name": ["A", "A", "B"], "gene_tss": 20_000}
-    )
+    rows = [
+        ("chr1", 40_000, 40_100, "A", 20_000, 5.0),
+        ("chr1", 5_100_000, 5_100_100, "A", 20_000, 5.0),  # more than 5 Mb away
+        ("chr1", 20_000, 21_000, "B", 20_000, 1.0),
+        ("chr3", 20_000, 20_100, "C", 20_000, 1.0),  # no candidate
+    ]
+    columns = ["chrom", "start", "end", "gene_name", "gene_tss", "activity"]
     power_law = PowerLaw(gamma=1, at_bin=100, bin=5_000)
-    links = abc_links(pairs, candidates, None, power_law)
-    # Bins 2 and 6, the TSS in bin 4: contacts 100 / 2 both; the third is more than 5 Mb away.
-    assert links["gene_name"].tolist() == ["A", "A"]
-    np.testing.assert_allclose(links["score"], [0.4, 0.6], rtol=1e-6)
+    found = abc_scores(pd.DataFrame(rows, columns=columns), candidates, None, power_law)
+    # The TSS is in bin 4, candidates in bins 2 and 6 have contact 100 / 2: 2 x 50 + 3 x 50 = 250. The
+    # first element, in bin 8, has 5 x 100 / 4; the third, in the TSS's own bin, 1 x 100.
+    np.testing.assert_allclose(found, [0.5, 0, 0.4, 0], rtol=1e-6)
 
 
 def test_abc_contacts_come_from_the_map_where_it_has_the_chromosome(toy, tmp_path, monkeypatch):
@@ -395,6 +424,10 @@ def test_abc_contacts_come_from_the_map_where_it_has_the_chromosome(toy, tmp_pat
         columns=["chrom", "start", "end", "gene_name", "gene_tss", "cell_line", "regulated"],
     )
     table.to_csv(tmp_path / "own.tsv", sep="\t", index=False)
+    links = (
+        "chrom\tstart\tend\tgene_name\tscore\nchr1\t4000\t4150\tg4\t7\nchr1\t4150\t4300\tg4\t2\n"
+    )
+    (tmp_path / "links.tsv").write_text(links)
     write_baselines(
         tmp_path / "out.tsv",
         crispri=tmp_path / "own.tsv",
@@ -404,13 +437,17 @@ def test_abc_contacts_come_from_the_map_where_it_has_the_chromosome(toy, tmp_pat
         blacklist=None,
         hic=HiCInputs(toy.path("contacts.cool"), CONTACT_BIN, "NONE"),
         power_law=PowerLaw(bin=CONTACT_BIN),
+        predictions={"x": LinkInputs(tmp_path / "links.tsv", LinkColumns().model_dump())},
     )
     found = read_table(tmp_path / "out.tsv")
     signals = [np.nan_to_num(toy.signals[n]["chr1"]).reshape(-1, 500) for n in ("h3k27ac", "dnase")]
     activity = np.sqrt(np.prod([s.mean(axis=1) for s in signals], axis=0))
-    product = activity * toy.contacts[:24, 12]  # tiles are as wide as bins; the TSS is in bin 12
-    assert found["abc"][0] == pytest.approx(product[8] / product.sum(), rel=1e-4)
+    # Tiles are as wide as bins; the TSS is in bin 12, the element in bin 8.
+    total = (activity * toy.contacts[:24, 12]).sum()
+    expected = found["activity"][0] * toy.contacts[8, 12] / total
+    assert found["abc"][0] == pytest.approx(expected, rel=1e-4)
     assert 0 < found["abc"][1] < 1
+    assert found["predicted_x"].tolist() == [9, 0]
     assert found["distance"].tolist() == [1_850.5, 5_000.5]
 
 
@@ -432,6 +469,6 @@ def test_the_measured_screen_with_all_baselines(realdata, tmp_path):
     scores = np.stack([near["abc"], near["activity"], -near["distance"]])
     abc, activity, distance = performances(scores, near["regulated"].to_numpy(), rival=0)
     # Pinned figures of these 29 pairs; the intervals are as wide as nine positives leave them.
-    np.testing.assert_allclose(abc.auprc, [0.750, 0.333, 0.900], atol=1e-3)
+    np.testing.assert_allclose(abc.auprc, [0.798, 0.420, 0.900], atol=1e-3)
     np.testing.assert_allclose(activity.auprc, [0.569, 0.242, 0.817], atol=1e-3)
     np.testing.assert_allclose(distance.auprc, [0.781, 0.397, 0.889], atol=1e-3)

@@ -216,6 +216,7 @@ def scored_pairs(n=40):
         ("activity", 2),
     ):
         pairs[name] = regulated + noise * rng.normal(size=n)
+    pairs["predicted_rE2G"] = pairs["mask"] ** 3
     return pairs
 
 
@@ -235,6 +236,7 @@ def test_crispri_performance_shows_the_predictors_there_are(tmp_path):
     ):
         assert name in words
     assert "sequence part" not in words
+    assert "rE2G" in words
 
 
 def test_crispri_performance_without_pairs(tmp_path):

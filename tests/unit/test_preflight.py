@@ -325,6 +325,16 @@ def test_evidence(files):
         UserError, match=r"no column 'measuredGeneSymbol'; pairs need chrom, chromSt"
     ):
         run(raw)
+    columns = {"chrom": "#chr", "gene_name": "TargetGene", "score": "Score"}
+    raw["cell_lines"]["Toy"]["crispri"] = {"url": "https://x.org/pairs.tsv"}
+    links = {"path": f"{folder}/links.tsv", "columns": columns}
+    raw["cell_lines"]["Toy"]["predictions"] = {"abc": links}
+    (folder / "links.tsv").write_text("#chr\tstart\tend\tTargetGene\tABC.Score\n")
+    expected = (
+        r"cell_lines\.Toy\.predictions\.abc: .*links\.tsv: no column 'Score'; the columns are #chr"
+    )
+    with pytest.raises(UserError, match=expected):
+        run(raw)
 
 
 def test_map_without_the_wanted_normalization(files):

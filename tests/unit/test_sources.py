@@ -91,6 +91,7 @@ def test_how_a_map_is_read_makes_no_other_file_but_what_it_must_be_does():
             {"encode": "ENCFF420VPZ"},
             "c.crispri.ENCFF420VPZ.tsv",
         ),
+        ("c.predictions.hic", {"encode": "ENCFF420VPZ"}, "c.predictions.hic.ENCFF420VPZ.tsv"),
         ("c.hic", {"fourdn": "4DNFITUOMFUQ"}, "c.hic.4DNFITUOMFUQ.hic"),
         ("c.hic", {"encode": QUERY | {"assay": "Hi-C"}}, "c.hic.hic"),
         ("c.dnase", {"encode": QUERY}, "c.dnase.bigWig"),
