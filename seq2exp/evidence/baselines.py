@@ -2,15 +2,15 @@
 
 Activity is the geometric mean of DNase and H3K27ac (Fulco et al. 2019). The score in the style of
 the ABC model is the activity of the tested element times its contact with the TSS, over the sum of
-the same for all candidates within ``REACH`` of the TSS. Candidates are 500 bp tiles of the genome
-with the most DNase, as many of them as the ABC model takes strongest peaks; so it needs no peak
-calls, and no pair is without a score.
+the same for all candidates within ``REACH`` of the TSS. Candidates are the 500 bp tiles of the
+genome with the most DNase, as many of them as the ABC model takes strongest peaks, and those with a
+tested element. So it needs no peak calls, and no pair is without a score.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ from seq2exp.evidence.crispri import (
     read_links,
     read_pairs,
 )
+from seq2exp.evidence.intervals import overlapping_rows
 from seq2exp.reference import match_chromosome, read_blacklist, read_chrom_sizes
 from seq2exp.schemas import write_table
 from seq2exp.tracks import Missing, Track, check_assembly, open_bigwig, read_signal
@@ -98,9 +99,8 @@ def write_baselines(
         check_assembly(contact_map.sizes, sizes, contact_map.path)
         contact_map = check_vectors(contact_map, pairs["chrom"])
     pairs["activity"] = element_activity(pairs, tracks, signals.missing)
-    candidates = candidate_tiles(
-        sorted(pairs["chrom"].unique()), sizes, tracks, blacklist, signals.missing
-    )
+    places = pairs[PLACE].drop_duplicates()
+    candidates = candidate_tiles(places, sizes, tracks, blacklist, signals.missing)
     pairs["abc"] = abc_scores(pairs, candidates, contact_map, power_law)
     for name, inputs in (predictions or {}).items():
         pairs[PREDICTED + name] = link_scores(pairs, read_links(inputs, sizes))
@@ -124,24 +124,24 @@ def element_activity(pairs: pd.DataFrame, tracks: list[Track], missing: Missing)
 
 
 def candidate_tiles(
-    chroms: Iterable[str],
+    tested: pd.DataFrame,
     sizes: dict[str, int],
     tracks: list[Track],
     blacklist: Path | None,
     missing: Missing,
 ) -> pd.DataFrame:
-    """Tiles with the most DNase: ``chrom``, ``start``, ``end``, ``activity``, in order.
+    """Tiles with the most DNase or a tested element: PLACE and ``activity``, in order.
 
     Parameters
     ----------
-    chroms
-        Where there are pairs; the share of tiles is of these chromosomes.
+    tested
+        ``chrom``, ``start``, ``end``; the share of tiles is of these chromosomes.
     tracks
         H3K27ac, DNase.
     """
     excluded = pd.DataFrame(columns=PLACE) if blacklist is None else read_blacklist(blacklist)
     tables = []
-    for chrom in chroms:
+    for chrom in sorted(tested["chrom"].unique()):
         means = np.stack([_tile_means(track, chrom, sizes[chrom], missing) for track in tracks])
         for name, first, last in excluded.itertuples(index=False):
             if match_chromosome(name, [chrom]):
@@ -161,8 +161,10 @@ def candidate_tiles(
         )
     tiles = pd.concat(tables, ignore_index=True)
     count = round(CANDIDATE_SHARE * len(tiles))
-    strongest = tiles[tiles["dnase"] > 0].nlargest(count, "dnase", keep="all")
-    return strongest.sort_values(["chrom", "start"], ignore_index=True).drop(columns="dnase")
+    strongest = tiles["dnase"][tiles["dnase"] > 0].nlargest(count, keep="all").index
+    with_element, _ = overlapping_rows(tiles, tested)
+    chosen = np.union1d(strongest.to_numpy(), with_element)
+    return tiles.drop(columns="dnase").iloc[chosen].reset_index(drop=True)
 
 
 def _tile_means(track: Track, chrom: str, size: int, missing: Missing) -> np.ndarray:

@@ -371,7 +371,9 @@ def test_candidates_are_the_tiles_with_the_most_dnase(toy, tracks, monkeypatch):
     monkeypatch.setattr("seq2exp.evidence.baselines.CANDIDATE_SHARE", 5 / 40)
     sizes = read_chrom_sizes(toy.path("chrom.sizes"))
     blacklist = toy.path("blacklist.bed")
-    found = candidate_tiles(["chr1", "chr2"], sizes, tracks, blacklist, "error")
+    # In tiles 1 of chr1, and 2 and 3 of chr2, which have not the most DNase.
+    tested = pd.DataFrame({"chrom": ["chr1", "chr2"], "start": [600, 1_400], "end": [700, 1_501]})
+    found = candidate_tiles(tested, sizes, tracks, blacklist, "error")
     tiles = []
     for chrom in ("chr1", "chr2"):
         for start in range(0, SIZES[chrom], 500):
@@ -384,7 +386,12 @@ def test_candidates_are_the_tiles_with_the_most_dnase(toy, tracks, monkeypatch):
     tiles = [
         tile for tile in tiles if tile[1:3] not in [("chr1", 0), ("chr1", 11_500), ("chr2", 0)]
     ]
-    expected = sorted((chrom, start, a) for _, chrom, start, a in sorted(tiles)[-5:])
+    of_elements = [
+        tile for tile in tiles if tile[1:3] in [("chr1", 500), ("chr2", 1_000), ("chr2", 1_500)]
+    ]
+    chosen = set(sorted(tiles)[-5:]) | set(of_elements)
+    assert len(chosen) == 8
+    expected = sorted((chrom, start, a) for _, chrom, start, a in chosen)
     assert list(zip(found["chrom"], found["start"], strict=True)) == [e[:2] for e in expected]
     np.testing.assert_allclose(found["activity"], [e[2] for e in expected], rtol=1e-5)
     assert (found["end"] - found["start"]).unique().tolist() == [500]
