@@ -55,7 +55,6 @@ CRISPRI = {
     "mask": "crispri_auprc_mask",
     "sequence": "crispri_auprc_sequence_part",
     "prior": "crispri_auprc_prior",
-    "regions": "crispri_auprc_regions",
     "ABC": "crispri_auprc_abc",
     "activity": "crispri_auprc_activity",
     "distance": "crispri_auprc_distance",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -21,16 +19,15 @@ from seq2exp.evidence.crispri import (
     link_scores,
     mask_scores,
 )
+from seq2exp.evidence.outputs import write_run_figures
 from seq2exp.evidence.precision_recall import performances, pr_curve
 from seq2exp.masks import TRACKS, open_masks
 from seq2exp.regions import read_elements
 from seq2exp.schemas import (
     PAIR_COLUMNS,
     PREDICTION_COLUMNS,
-    RUN_KEYS,
     SPLITS,
     read_table,
-    whole_file,
     write_table,
 )
 from seq2exp.store import open_store
@@ -87,10 +84,7 @@ def write_run_scores(
     performance = performance_table(pairs)
     write_table(pairs, out_pairs)
     write_table(performance, out_performance)
-    run = {key: masks.meta[key] for key in RUN_KEYS}
-    with whole_file(out_figures) as temporary:
-        figures = run | run_figures(pairs, performance)
-        temporary.write_text(json.dumps(figures, indent=1) + "\n")
+    write_run_figures(out_figures, masks.meta, run_figures(pairs, performance))
 
 
 def run_pairs(
@@ -118,12 +112,12 @@ def run_pairs(
 
 
 def run_figures(pairs: pd.DataFrame, performance: pd.DataFrame) -> dict[str, Any]:
-    """AUPRC of each predictor on test genes' pairs within windows; null where not defined."""
+    """AUPRC of each predictor on test genes' pairs within windows; None where there is none."""
     wanted = (performance["genes"] == "test") & (performance["distance"] == WINDOW)
     rows = performance[wanted].set_index("predictor")
     areas = rows["auprc"].to_dict()
     figures = {
-        f"crispri_auprc_{name}": areas[name] if math.isfinite(areas.get(name, np.nan)) else None
+        f"crispri_auprc_{name}": areas.get(name)
         for name in dict.fromkeys((*PREDICTORS, *predictors_of(pairs)))
     }
     tested = _scored(pairs, "test") & pairs["in_window"]

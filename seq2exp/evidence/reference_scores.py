@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
 from seq2exp.evidence.enrichment import enrichment
 from seq2exp.evidence.equal_bases import PEAKS, equal_bases
+from seq2exp.evidence.outputs import write_run_figures
 from seq2exp.evidence.references import ReferenceInputs, read_regions
 from seq2exp.masks import open_masks
 from seq2exp.regions import read_elements
-from seq2exp.schemas import PREDICTION_COLUMNS, RUN_KEYS, read_table, whole_file, write_table
+from seq2exp.schemas import PREDICTION_COLUMNS, read_table, write_table
 from seq2exp.store import open_store
 
 
@@ -71,7 +70,4 @@ def write_reference_scores(
     write_table(found, out_enrichment)
     write_table(equal, out_equal)
     folds = zip(found["reference"], found["fold"], strict=True)
-    figures = {f"fold_{name}": fold if math.isfinite(fold) else None for name, fold in folds}
-    run = {key: masks.meta[key] for key in RUN_KEYS}
-    with whole_file(out_figures) as temporary:
-        temporary.write_text(json.dumps(run | figures, indent=1) + "\n")
+    write_run_figures(out_figures, masks.meta, {f"fold_{name}": fold for name, fold in folds})
