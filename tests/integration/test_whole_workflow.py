@@ -187,10 +187,10 @@ def test_the_screen_is_scored_by_the_mask_and_by_its_baselines(results, cell, mo
 @pytest.mark.parametrize(("cell", "model"), MASKED)
 def test_all_regions_are_held_against_the_planted_elements(results, cell, model):
     table = pd.read_csv(of_run(results, "evidence", cell, model, "enrichment.tsv"), sep="\t")
-    assert table["reference"].tolist() == ["active", "decoys"]
+    assert table["reference"].tolist()[:2] == ["active", "decoys"]
     bed = of_run(results, "regions", cell, model, "elements.bed.gz")
     distinct = pybedtools.BedTool(str(bed)).merge(d=-1).count()
-    assert (table["regions"] + table["unmatched"]).tolist() == [distinct] * 2
+    assert set(table["regions"] + table["unmatched"]) == {distinct}
     assert table["observed"].between(0, 1).all()
 
 
