@@ -15,13 +15,14 @@ export PATH := $(BIN):$(PATH)
 CORES ?= all
 DEMO := --cores $(CORES) --configfile demo/config.yaml
 
-.PHONY: help setup demo demo-control test test-cluster test-slow lint format lock clean
+.PHONY: help setup demo demo-control demo-paper test test-cluster test-slow lint format lock clean
 
 help:
 	@echo "make demo       simulate a small genome, run the whole workflow on it, print the summary"
 	@echo "make demo-control  train the demo's model with and without distal bases, three seeds each"
+	@echo "make demo-paper train every model and ablation for seconds, draw the paper's tables and figures"
 	@echo "make test       run the tests"
-	@echo "make test-cluster  run the quick tests on a Slurm with one node (Debian, root)"
+	@echo "make test-cluster  run the quick tests on a real Slurm (Debian, root; skipped elsewhere)"
 	@echo "make test-slow  run the tests that take minutes"
 	@echo "make lint       check style, types and the workflow"
 	@echo "make format     put files into the project's format"
@@ -46,6 +47,10 @@ demo-control: setup
 	snakemake $(DEMO) demo/control.yaml --quiet rules
 	seq2exp summary results/demo/summary.json
 
+demo-paper: setup
+	python -m seq2exp.simulate results/demo/simulated
+	snakemake --cores $(CORES) --configfile demo/paper.yaml --quiet rules -- paper
+
 # A worker a core, each with one thread: idle OpenMP threads would take the cores from one another.
 test: export OMP_NUM_THREADS := 1
 test: export OMP_WAIT_POLICY := passive
@@ -53,7 +58,7 @@ test: setup
 	pytest -q -n auto --maxprocesses 4 --dist loadfile -m "not slow and not gpu and not cluster"
 
 test-cluster: setup
-	pytest -q -m "cluster and not slow" tests/cluster
+	if python -m tests.cluster.slurm; then pytest -q -rs -m "cluster and not slow" tests/cluster; fi
 
 test-slow: setup
 	pytest -q -m "slow or gpu or cluster"
@@ -73,7 +78,7 @@ format: setup
 # Without hashes: the CPU and the CUDA builds of torch have different ones.
 # Triton has wheels for Linux only.
 lock: setup
-	pip-compile --quiet --extra dev --constraint constraints.txt --strip-extras --no-header \
+	pip-compile --quiet --extra dev --extra enformer --constraint constraints.txt --strip-extras --no-header \
 	    --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	    --upgrade --output-file requirements.lock pyproject.toml
 	sed -i.old -e 's/^\(torch==[0-9.]*\)+[a-z0-9]*/\1/' \
@@ -81,5 +86,5 @@ lock: setup
 	rm requirements.lock.old
 
 clean:
-	rm -rf results/demo .snakemake .pytest_cache .mypy_cache .ruff_cache
+	rm -rf results/demo results/demo-paper .snakemake .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

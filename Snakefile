@@ -4,6 +4,7 @@
 #   snakemake --cores all --configfile my_config.yaml   # my_config.yaml instead of config.yaml
 #   snakemake --profile slurm                           # on a Slurm cluster
 #   snakemake --cores 1 sources                         # only fetch every file that the config names
+#   snakemake --cores all paper                         # tables and figures over all runs
 #
 # Every setting is described in config.yaml.
 import os
@@ -42,13 +43,15 @@ PINNED = set()  # entries of the lock file when the workflow started
 # Files that are there already, perhaps placed by hand: no job makes them, so no job checks them.
 onstart:
     from seq2exp.downloads.all_files import pinned, verify_files
-    from seq2exp.slurm import refuse_leftover_jobs
+    from seq2exp.slurm import refuse_leftover_jobs, require_nodes
 
     try:
         PINNED.update(pinned(CONFIG))
         verify_files(CONFIG)
         if workflow.non_local_exec:
             refuse_leftover_jobs(os.getcwd())
+        else:
+            require_nodes(CONFIG.training)
     except UserError as error:
         sys.exit(f"error: {error}")
     # A training longer than the cluster's walltime goes on in the next attempt.
@@ -71,6 +74,7 @@ include: "rules/resources.smk"
 include: "rules/inputs.smk"
 include: "rules/sources.smk"
 include: "rules/reference.smk"
+include: "rules/peaks.smk"
 include: "rules/check.smk"
 include: "rules/windows.smk"
 include: "rules/train.smk"
@@ -78,7 +82,9 @@ include: "rules/predict.smk"
 include: "rules/regions.smk"
 include: "rules/evidence.smk"
 include: "rules/evaluate.smk"
+include: "rules/views.smk"
 include: "rules/figures.smk"
+include: "rules/paper.smk"
 
 
 rule all:
@@ -87,8 +93,15 @@ rule all:
         rules.check_all.output,
         f"{RESULTS}/summary.json",
         f"{RESULTS}/summary.tsv",
+        SUMMARY_OF_VIEWS,
         [files_of(run) for run in RUNS],
         evidence_files(),
+
+
+rule paper:
+    input:
+        rules.build_paper.output,
+    localrule: True
 
 
 rule sources:

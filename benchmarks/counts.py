@@ -17,11 +17,18 @@ Bytes: every pass over an (E,)-wide row of activations, read or written, one pas
 | all | 23 | 55 |
 
 Rows of d, N and R are left out: under a tenth of that.
+
+`python -m benchmarks.counts` holds all of Seq2Exp-soft, a batch of 8 windows of 200 kb, against what an
+H200 does a second: its matrix units (790 TFLOP/s of bf16), its memory (4.3 TB/s), its special function
+units (132 multiprocessors x 16 exponentials a cycle at 1.98 GHz). A step takes at least the longest of
+the three, if all overlap, and their sum, if nothing does.
 """
 
 from typing import NamedTuple
 
 FORWARD_ROWS, BACKWARD_ROWS = 23, 55
+H200 = {"flops": 790e12, "bytes": 4.3e12, "exponentials": 132 * 16 * 1.98e9}
+POSITIONS, LAYERS, WIDTH = 8 * 200_000, 8, 128
 
 
 class Counts(NamedTuple):
@@ -61,3 +68,21 @@ def layer_counts(
     exponentials = 2 * E * N * (2 if backward else 1)
     rows = FORWARD_ROWS + (BACKWARD_ROWS if backward else 0)
     return Counts(positions * flops, positions * exponentials, positions * rows * E * width)
+
+
+def full_size_seconds(*, backward: bool) -> dict[str, float]:
+    """Least seconds of each kind of work on an H200: of a training step, or of a prediction."""
+    counts = layer_counts(POSITIONS, d=WIDTH, width=2, backward=backward).times(LAYERS)
+    return counts.least_seconds(H200)
+
+
+def main() -> None:
+    for name, backward in (("training step", True), ("prediction", False)):
+        seconds = full_size_seconds(backward=backward)
+        parts = ", ".join(f"{what} {1000 * s:.0f}" for what, s in seconds.items())
+        longest, total = 1000 * max(seconds.values()), 1000 * sum(seconds.values())
+        print(f"{name}, ms: {parts}; longest {longest:.0f}, sum {total:.0f}")
+
+
+if __name__ == "__main__":
+    main()

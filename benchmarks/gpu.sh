@@ -107,6 +107,7 @@ importable mamba_ssm && run mamba_ssm 60 "$PYTHON" -m benchmarks.gpu_kernels --k
     --json "$results/mamba_ssm.json"
 run scan 60 "$PYTHON" -m benchmarks.scan --device cuda --lengths 64000 200000 \
     --json "$results/scan.json"
+run all_models 90 "$PYTHON" -m benchmarks.all_models --json "$results/all_models.json"
 for name in block step; do
     if [ -f "benchmarks/$name.py" ]; then
         run "$name" 120 "$PYTHON" -m "benchmarks.$name" --device cuda --json "$results/$name.json"

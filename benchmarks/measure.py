@@ -49,16 +49,18 @@ def peak_extra_bytes(run: Callable[[], None], device: str) -> int:
 
 def best_seconds(run: Callable[[], None], device: str, repeats: int) -> float:
     """Least wall time of some runs; the first use of a kernel should lie behind."""
-    seconds = []
-    for _ in range(repeats):
-        if device == "cuda":
-            torch.cuda.synchronize()
-        start = time.perf_counter()
-        run()
-        if device == "cuda":
-            torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
+    return min(seconds_of(run, device) for _ in range(repeats))
+
+
+def seconds_of(run: Callable[[], None], device: str = "cpu") -> float:
+    """Wall time of one run."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    run()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
 
 
 # --------------------------------------------------------------------------- ceilings

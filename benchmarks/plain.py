@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seq2exp.caduceus import NORM_EPS, Backbone, BiMamba, DirectionalSSM, Layer
+from seq2exp.caduceus import NORM_EPS, Backbone, DirectionalSSM, Layer, MambaMixer
 from seq2exp.scan import selective_scan
 
 
@@ -22,7 +22,7 @@ def has_mamba_kernels() -> bool:
     return bool(torch.cuda.is_available() and find_spec("mamba_ssm") and find_spec("causal_conv1d"))
 
 
-def mamba(block: BiMamba, ssm: DirectionalSSM, u: Tensor, scan: str) -> Tensor:
+def mamba(block: MambaMixer, ssm: DirectionalSSM, u: Tensor, scan: str) -> Tensor:
     """One direction of a block, rightward: u (B, L, d) to (B, L, d)."""
     xz = (block.in_proj.weight @ u.transpose(1, 2)).contiguous()  # (B, 2E, L)
     if scan == "mamba_inner":

@@ -27,7 +27,7 @@ from benchmarks.measure import (
 from benchmarks.plain import PlainBackbone, has_mamba_kernels
 from seq2exp.model_config import Seq2ExpSoftConfig
 from seq2exp.models.interface import InputShape
-from seq2exp.models.seq2exp import Seq2ExpSoft
+from seq2exp.models.seq2exp_soft import Seq2ExpSoft
 from seq2exp.packing import Batch
 
 OURS = "ours"
@@ -40,7 +40,7 @@ def make_model(args: argparse.Namespace, arrangement: str) -> Seq2ExpSoft:
     model = Seq2ExpSoft(Seq2ExpSoftConfig(d_model=args.width), shape)
     if arrangement != OURS:
         scan = arrangement.removeprefix("plain, ")
-        model.generator = PlainBackbone(model.generator, scan)  # type: ignore[assignment]
+        model.generator.backbone = PlainBackbone(model.generator.backbone, scan)  # type: ignore[assignment]
         model.predictor = PlainBackbone(model.predictor, scan)  # type: ignore[assignment]
     return model.to(args.device)
 
@@ -69,9 +69,7 @@ def measure(args: argparse.Namespace, arrangement: str, training: bool) -> dict[
         with autocast, torch.set_grad_enabled(training):
             output = model(batch)
         if training:
-            assert output.kl is not None
-            loss = torch.nn.functional.smooth_l1_loss(output.prediction, batch.label)
-            (loss + 0.01 * output.kl).backward()
+            model.loss(output, batch.label).total.backward()
             optimizer.step()
             optimizer.zero_grad()
 

@@ -9,6 +9,7 @@ rule check_cell_line:
         h3k27ac=source_of("h3k27ac"),
         dnase=source_of("dnase"),
         hic=source_of("hic"),
+        peaks=peaks_of,
         labels=label_files,
     output:
         table=f"{RESULTS}/check/{{cell_line}}.tsv",

@@ -1,8 +1,7 @@
 """Paths, wildcards and the matrix of runs: what all rules share."""
 
-from itertools import product
-
 from seq2exp.jobs import share_package
+from seq2exp.matrix import RUN_FOLDER, Matrix
 
 share_package(workflow.basedir)
 
@@ -14,12 +13,8 @@ MODELS = CONFIG.models
 MASK_MODELS = [name for name, model in MODELS.items() if model.has_mask]
 OTHER_MODELS = [name for name in MODELS if name not in MASK_MODELS]
 DEVICE = {"auto": None, "cpu": "cpu", "gpu": "cuda"}[CONFIG.training.accelerator]
-RUNS = [
-    dict(cell_line=cell_line, assay=assay, model=model, fold=fold, seed=seed)
-    for cell_line, assay, model, fold, seed in product(
-        CONFIG.cell_lines, CONFIG.assays, MODELS, CONFIG.folds.run, CONFIG.seeds
-    )
-]
+MATRIX = Matrix.of(CONFIG)
+RUNS = [run._asdict() for run in MATRIX.cells()]
 
 
 def any_of(names):
@@ -40,11 +35,12 @@ wildcard_constraints:
 RESULTS = CONFIG.results.rstrip("/")
 REFERENCE = f"{RESULTS}/reference/{CONFIG.genome.name}"
 STORE = f"{RESULTS}/windows/{{cell_line}}"
-RUN = "{cell_line}/{assay}/{model}/fold{fold}_seed{seed}"
+RUN = RUN_FOLDER
 MODEL = f"{RESULTS}/models/{RUN}"
 PREDICTION = f"{RESULTS}/predictions/{RUN}"
 REGIONS = f"{RESULTS}/regions/{RUN}"
 EVALUATION = f"{RESULTS}/evaluation/{RUN}"
+PAPER = f"{RESULTS}/paper"
 FIGURES = f"{RESULTS}/figures/{RUN}"
 EVIDENCE = f"{RESULTS}/evidence/{RUN}"
 # Of all folds and seeds of a model, and of all its cell lines.
@@ -54,6 +50,12 @@ SPECIFICITY = f"{RESULTS}/evidence/specificity/{{assay}}/{{model}}/fold{{fold}}_
 LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
 ENVIRONMENT = "../envs/seq2exp.yaml"  # used with --software-deployment-method conda
+
+
+def teacher(wildcards):
+    """The trained model whose mask a model takes (``mask_from``), of the same run; most have none."""
+    source = getattr(MODELS[wildcards.model], "mask_from", None)
+    return f"{MODEL}/model.ckpt".format(**{**wildcards, "model": source}) if source else []
 
 
 # ------------------------------------------------------------------------------- figures
@@ -87,3 +89,17 @@ def files_of(run):
         regions = ["elements.bed.gz", "elements.narrowPeak", "mask.bw"]
     files = [f"{FIGURES}/{name}.png" for name in figures] + [f"{REGIONS}/{x}" for x in regions]
     return [file.format(**run) for file in files]
+
+
+# ------------------------------------------------------------------------------- all runs
+
+
+def of_runs(path, runs):
+    """The file of every run."""
+    return [path.format(**run._asdict()) for run in runs]
+
+
+def paper_report(path, name, caption):
+    """A file of the paper, marked for the report."""
+    labels = {"paper": name.replace("_", " ")}
+    return report(f"{PAPER}/{path}", category="Paper", labels=labels, caption=caption)

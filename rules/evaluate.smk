@@ -25,9 +25,9 @@ rule evaluate:
         ENVIRONMENT
     threads: CONFIG.resources.training_threads
     resources:
-        **on_cluster(gpu),
-        mem_mb=model_mem_mb,
-        runtime=store_runtime,
+        **on_cluster(prediction_layout),
+        mem_mb=prediction_mem_mb,
+        runtime=prediction_runtime,
         slots=4,
     params:
         code=CODE,

@@ -108,7 +108,7 @@ rule score_references:
         store=STORE,
         predictions=rules.predict.output.table,
         references=reference_files,
-        peaks=source_of("peaks"),
+        peaks=peaks_of,
     output:
         enrichment=report(
             f"{EVIDENCE}/enrichment.tsv",

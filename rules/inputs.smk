@@ -33,6 +33,14 @@ def hic_settings(wildcards):
     return inputs.hic_settings(CONFIG, wildcards.cell_line)
 
 
+CALLED_PEAKS = inputs.called_peaks(CONFIG)  # cell line -> settings of MACS3
+
+
+def peaks_of(wildcards):
+    """Peaks of a cell line: the file of the config, or what MACS3 calls; no file without any."""
+    return inputs.peaks_file(CONFIG, SOURCES, wildcards.cell_line) or []
+
+
 # Of a simulated genome: its planted truth, and each planted element with its scores in one run.
 TRUTH = [
     source(f"evaluation.truth.{name}")
@@ -73,7 +81,7 @@ def prediction_files(wildcards):
 
 def has_references(cell_line):
     """Whether there are any, peaks included."""
-    return bool(references_of(cell_line) or source(f"cell_lines.{cell_line}.peaks"))
+    return bool(references_of(cell_line) or CONFIG.cell_lines[cell_line].peaks)
 
 
 def evidence_of(run):

@@ -5,6 +5,7 @@ rule train:
     input:
         store=STORE,
         folds=rules.assign_folds.output.table,
+        teacher=teacher,
         # Not trained on, but to be known before.
         check=ancient(rules.check_cell_line.output.table),
     output:
@@ -19,9 +20,10 @@ rule train:
         ENVIRONMENT
     threads: CONFIG.resources.training_threads
     resources:
-        **on_cluster(training_gpus, options=resources.warning_option(CONFIG.resources)),
-        **CONFIG.training.model_dump(include=CONFIG.training.HOW),
-        mem_mb=model_mem_mb,
+        **on_cluster(training_layout, options=resources.warning_option(CONFIG.resources)),
+        **CONFIG.training.model_dump(include=CONFIG.training.HOW - {"nodes"}),
+        nodes=training_nodes,
+        mem_mb=training_mem_mb,
         # TERM some time before the limit: training writes a checkpoint, the next attempt goes on.
         runtime=training_runtime,
         # Not parameters: they change how it is trained, not what comes out, so a finished model

@@ -11,6 +11,7 @@ rule build_store:
         h3k27ac=source_of("h3k27ac"),
         dnase=source_of("dnase"),
         hic=source_of("hic"),
+        peaks=peaks_of,
         labels=label_files,
     output:
         directory(STORE),

@@ -83,7 +83,8 @@ def draw_mask(
 
 
 def promoter_slice(length: int, promoter_length: int) -> slice:
-    """The central promoter, in window coordinates."""
+    """The central promoter, in window coordinates; of a shorter window all of it."""
+    promoter_length = min(promoter_length, length)
     start = (length - promoter_length) // 2
     return slice(start, start + promoter_length)
 

@@ -1,4 +1,6 @@
-"""Caduceus without reverse-complement equivariance: bidirectional Mamba with tied projections.
+"""Mamba layers: Caduceus's, bidirectional with tied projections, and those of one direction.
+
+Caduceus is the one without reverse-complement equivariance.
 
 Axes
 ----
@@ -23,13 +25,14 @@ no further than the centre's end, and the gate and out_proj see the centre alone
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
 
 from seq2exp.fused import add_rms_norm, conv_silu, gate_silu
-from seq2exp.recompute import layer_step
+from seq2exp.recompute import Gating, layer_step
 from seq2exp.scan import ScanInputs, selective_scan
 
 NORM_EPS = 1e-5
@@ -38,9 +41,11 @@ DT_MIN, DT_MAX, DT_FLOOR = 1e-3, 0.1, 1e-4
 
 def project(weight: Tensor, x: Tensor) -> Tensor:
     """Map each position of x (B, I, L) by weight (O, I); (B, O, L), contiguous."""
-    if len(x) == 1:  # as a plain matrix product: up to twice as fast on a CPU
-        return torch.mm(weight, x[0]).unsqueeze(0)
-    return weight @ x
+    if x.is_cuda:
+        return weight @ x
+    # weight @ x would copy x and the result, to multiply all windows at once: on a CPU three to
+    # six times slower.
+    return torch.bmm(weight.expand(len(x), -1, -1), x)
 
 
 class DirectionalSSM(nn.Module):
@@ -114,20 +119,38 @@ class DirectionalSSM(nn.Module):
         return slice(centre.start, length) if self.leftward else slice(0, centre.stop)
 
 
-class BiMamba(nn.Module):
-    """Mamba in both directions with shared in- and out-projections ("add" strategy)."""
+class MambaMixer(nn.Module):
+    """Mamba in both directions with shared in- and out-projections ("add" strategy), or in one.
 
-    def __init__(self, d_model: int, d_state: int = 16, d_conv: int = 4, expand: int = 2) -> None:
+    Parameters
+    ----------
+    d_model, d_state, d_conv, expand
+        d, N, W and E / d.
+    bidirectional
+        Otherwise rightward alone: Mamba as it was published.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        d_state: int = 16,
+        d_conv: int = 4,
+        expand: int = 2,
+        *,
+        bidirectional: bool = True,
+    ) -> None:
         super().__init__()
         d_inner, dt_rank = expand * d_model, math.ceil(d_model / 16)
+        size = (d_inner, d_state, dt_rank, d_conv)
         self.in_proj = nn.Linear(d_model, 2 * d_inner, bias=False)
-        self.rightward = DirectionalSSM(d_inner, d_state, dt_rank, d_conv, leftward=False)
-        self.leftward = DirectionalSSM(d_inner, d_state, dt_rank, d_conv, leftward=True)
+        self.rightward = DirectionalSSM(*size, leftward=False)
+        self.leftward = DirectionalSSM(*size, leftward=True) if bidirectional else None
         self.out_proj = nn.Linear(d_inner, d_model, bias=False)
 
     @property
-    def directions(self) -> tuple[DirectionalSSM, DirectionalSSM]:
-        return self.rightward, self.leftward
+    def directions(self) -> tuple[DirectionalSSM, ...]:
+        """One, or both."""
+        return (self.rightward,) if self.leftward is None else (self.rightward, self.leftward)
 
     def project_x(self, u: Tensor) -> Tensor:
         """Map u (B, L, d) to the scans' input x (B, E, L): the first half of in_proj."""
@@ -147,7 +170,8 @@ class BiMamba(nn.Module):
         As it is defined; :mod:`seq2exp.recompute` does the same in less memory.
         """
         x = self.project_x(u)
-        return self.output(self.rightward(x) + self.leftward(x), self.project_z(u))
+        y = reduce(torch.add, (ssm(x) for ssm in self.directions))
+        return self.output(y, self.project_z(u))
 
 
 class RMSNorm(nn.Module):
@@ -167,23 +191,36 @@ class RMSNorm(nn.Module):
 class Layer(nn.Module):
     """Pre-norm residual layer; the residual stream stays in float32."""
 
-    def __init__(self, d_model: int, n_layers: int, d_state: int, d_conv: int, expand: int) -> None:
+    def __init__(
+        self,
+        d_model: int,
+        n_layers: int,
+        d_state: int,
+        d_conv: int,
+        expand: int,
+        *,
+        bidirectional: bool = True,
+    ) -> None:
         super().__init__()
         self.norm = RMSNorm(d_model)
-        self.mixer = BiMamba(d_model, d_state, d_conv, expand)
+        self.mixer = MambaMixer(d_model, d_state, d_conv, expand, bidirectional=bidirectional)
         nn.init.kaiming_uniform_(self.mixer.out_proj.weight, a=math.sqrt(5))
         with torch.no_grad():  # so that the residual stream does not grow with depth (GPT-2)
             self.mixer.out_proj.weight /= math.sqrt(n_layers)
 
     def forward(
-        self, residual: Tensor, hidden: Tensor | None, centre: slice | None = None
+        self,
+        residual: Tensor,
+        hidden: Tensor | None,
+        centre: slice | None = None,
+        gating: Gating | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Map (residual, hidden) to (residual + hidden, mixer(norm(residual + hidden))).
 
         The output is added by whoever reads it next, together with its norm. All (B, L, d); with
         a centre, the results are of its positions alone.
         """
-        return layer_step(self, residual, hidden, centre)
+        return layer_step(self, residual, hidden, centre, gating)
 
 
 class Backbone(nn.Module):
@@ -193,24 +230,40 @@ class Backbone(nn.Module):
     ----------
     d_model, n_layers, d_state, d_conv, expand
         d, the number of layers, N, W and E / d.
+    bidirectional
+        Otherwise a position sees itself and those to its left alone.
     """
 
     def __init__(
-        self, d_model: int, n_layers: int, d_state: int = 16, d_conv: int = 4, expand: int = 2
+        self,
+        d_model: int,
+        n_layers: int,
+        d_state: int = 16,
+        d_conv: int = 4,
+        expand: int = 2,
+        *,
+        bidirectional: bool = True,
     ) -> None:
         super().__init__()
+        size = (d_model, n_layers, d_state, d_conv, expand)
         self.layers = nn.ModuleList(
-            Layer(d_model, n_layers, d_state, d_conv, expand) for _ in range(n_layers)
+            Layer(*size, bidirectional=bidirectional) for _ in range(n_layers)
         )
         self.norm = RMSNorm(d_model)
 
-    def forward(self, x: Tensor, centre: slice | None = None) -> Tensor:
-        """Map x (B, L, d) to (B, L, d), float32; or to the positions of a centre alone."""
+    def forward(
+        self, x: Tensor, centre: slice | None = None, gatings: Sequence[Gating | None] | None = None
+    ) -> Tensor:
+        """Map x (B, L, d) to (B, L, d), float32; or to the positions of a centre alone.
+
+        With ``gatings``, one a layer, masks act inside the layers.
+        """
         residual = x if x.dtype == torch.float64 else x.float()
         hidden: Tensor | None = None
-        for number, layer in enumerate(self.layers, start=1):
+        gatings = gatings or [None] * len(self.layers)
+        for number, (layer, gating) in enumerate(zip(self.layers, gatings, strict=True), start=1):
             last = number == len(self.layers)
-            residual, hidden = layer(residual, hidden, centre if last else None)
+            residual, hidden = layer(residual, hidden, centre if last else None, gating)
         return self.norm(residual, hidden, residual.dtype)[1]
 
 

@@ -14,6 +14,8 @@ import yaml
 
 from seq2exp import __version__
 from seq2exp.errors import UserError
+from seq2exp.model_commands import add_model_commands
+from seq2exp.plan.command import add_plan_command
 
 ERROR = "error: "
 
@@ -49,6 +51,19 @@ def main(argv: list[str] | None = None) -> None:
     fetch.add_argument("--list", action="store_true", help="only list them: nothing is fetched")
     fetch.add_argument("--jobs", type=int, default=4, metavar="N", help="files at once (4)")
     fetch.set_defaults(run=download)
+    paper = commands.add_parser(
+        "paper",
+        help="draw the paper's tables and figures from the runs that are there",
+        description="What `snakemake paper` makes, from the runs that are there already: what is not "
+        "run yet is shown as missing.",
+    )
+    paper.add_argument("config", type=Path, help="YAML")
+    paper.add_argument(
+        "--out", type=Path, help="folder [default: paper_so_far in the results folder]"
+    )
+    paper.set_defaults(run=paper_so_far)
+    add_plan_command(commands)
+    add_model_commands(commands)
     show = commands.add_parser("summary", help="print the table of a finished run")
     show.add_argument("summary", type=Path, help="summary.json of the results folder")
     show.set_defaults(run=summary)
@@ -115,6 +130,27 @@ def download(arguments: argparse.Namespace) -> None:
         return
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     download_sources(config, jobs=max(1, arguments.jobs))
+
+
+def paper_so_far(arguments: argparse.Namespace) -> None:
+    """Draw the tables and figures of a config from the runs that are there."""
+    from seq2exp.config import parse_config
+    from seq2exp.matrix import Matrix
+    from seq2exp.paper.build import build_paper
+    from seq2exp.paper.results import files_in_results
+
+    config = parse_config(read_yaml(arguments.config), str(arguments.config))
+    matrix, results = Matrix.of(config), Path(config.results)
+    folder = arguments.out or results / "paper_so_far"
+    example = matrix.example()
+    drawn = (
+        []
+        if example is None
+        else sorted((results / "figures" / example.folder).glob("locus_*.png"))
+    )
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    build_paper(matrix, files_in_results(results, matrix), folder, loci=drawn)
+    print(folder / "index.html")
 
 
 def check_files(raw: dict, origin: str) -> None:

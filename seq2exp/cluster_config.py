@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field
 
@@ -21,6 +21,8 @@ OWN_KEYS = {
     "constraint": "cluster.constraint",
     "gres": "cluster.gpu_request and cluster.gpu_type",
     "gpus": "training.devices and cluster.gpu_type",
+    "gpus-per-node": "training.devices and cluster.gpu_type",
+    "nodes": "training.nodes",
     "mem": "resources.max_mem_mb",
     "mem-per-cpu": "resources.max_mem_mb",
     "time": "resources.max_runtime_min",
@@ -29,7 +31,7 @@ OWN_KEYS = {
 """Options of sbatch that must not stand in ``extra``, and the key that is there for each."""
 TAKEN = (
     *("job-name", "output", "error", "parsable", "export", "comment", "workdir", "chdir", "array"),
-    *("ntasks", "ntasks-per-gpu", "nodes", "cpus-per-gpu", "clusters", "signal", "wrap"),
+    *("ntasks", "ntasks-per-gpu", "ntasks-per-node", "cpus-per-gpu", "clusters", "signal", "wrap"),
 )
 """Options that the workflow itself, or Snakemake, gives to sbatch."""
 
@@ -53,6 +55,14 @@ Extra = Annotated[str, Field(pattern=r"^[A-Za-z0-9_=:.,/@%+ -]*$"), AfterValidat
 """More options of sbatch, none that a shell would read otherwise."""
 
 
+class Layout(NamedTuple):
+    """Nodes of a job, and what it has on each."""
+
+    nodes: int = 1
+    processes: int = 1
+    gpus: int = 0
+
+
 class ClusterConfig(Strict):
     """What a site's Slurm wants to be told; used by ``snakemake --profile slurm`` alone."""
 
@@ -72,24 +82,62 @@ class ClusterConfig(Strict):
     gpu_extra: Extra = ""
     """Those that only jobs with a GPU get as well."""
 
-    def job_resources(self, gpus: int, options: str = "") -> dict[str, int | str | None]:
-        """Snakemake's resources of a job with ``gpus`` GPUs and further ``options`` of sbatch.
+    def job_resources(
+        self, layout: Layout, options: str = "", threads: int = 1
+    ) -> dict[str, int | str | None]:
+        """Resources that Snakemake's executor for Slurm reads.
 
-        None is a resource that is left out.
+        Parameters
+        ----------
+        layout
+            Of the job.
+        options
+            Further options of sbatch.
+        threads
+            Of the job on each node, for all its processes there.
+
+        Returns
+        -------
+        dict
+            None is a resource that is left out.
         """
-        given = [options, self.extra, self.gpu_extra if gpus else ""]
+        spread = layout.nodes > 1
+        given = [
+            options,
+            f"--ntasks-per-node={layout.processes}" if spread else "",
+            self._gpus_per_node(layout),
+            self.extra,
+            self.gpu_extra if layout.gpus else "",
+        ]
         return {
             "slurm_account": self.account,
-            "slurm_partition": (gpus and self.gpu_partition) or self.partition,
+            "slurm_partition": (layout.gpus and self.gpu_partition) or self.partition,
             "qos": self.qos,
             "constraint": self.constraint,
             "slurm_extra": " ".join(filter(None, given)) or None,
-            **self._gpu_resources(gpus),
+            # The executor starts a job with the resource mpi once, in the batch script on the first
+            # node; any other with `srun -n1`, which is for one node.
+            "mpi": "srun" if spread else None,
+            "tasks": layout.nodes * layout.processes if spread else None,
+            "tasks_per_gpu": 0 if spread else None,  # else the executor takes tasks for it
+            "cpus_per_task": max(1, threads // layout.processes) if spread else None,
+            **self._gpu_resources(layout),
         }
 
-    def _gpu_resources(self, gpus: int) -> dict[str, int | str | None]:
+    def _gpus_per_node(self, layout: Layout) -> str:
+        # --gpus=4 on two nodes may be three and one.
+        if layout.nodes == 1 or not layout.gpus or self.gpu_request == "gres":
+            return ""
+        return f"--gpus-per-node={self._kind_of_gpu}{layout.gpus}"
+
+    def _gpu_resources(self, layout: Layout) -> dict[str, int | str | None]:
         # One style alone: Slurm refuses jobs that mix the two.
-        if gpus and self.gpu_request == "gres":
-            kind = f":{self.gpu_type}" if self.gpu_type else ""
-            return {"gpu": 0, "gpu_model": None, "gres": f"gpu{kind}:{gpus}"}
+        if layout.gpus and self.gpu_request == "gres":
+            gres = f"gpu:{self._kind_of_gpu}{layout.gpus}"  # Slurm takes it as of each node
+            return {"gpu": 0, "gpu_model": None, "gres": gres}
+        gpus = layout.gpus if layout.nodes == 1 else 0
         return {"gpu": gpus, "gpu_model": self.gpu_type if gpus else None, "gres": None}
+
+    @property
+    def _kind_of_gpu(self) -> str:
+        return f"{self.gpu_type}:" if self.gpu_type else ""

@@ -15,22 +15,20 @@ from pydantic import (
     model_validator,
 )
 
+from seq2exp.cell_line_config import CellLineConfig
 from seq2exp.cluster_config import ClusterConfig
 from seq2exp.config_messages import first_problem
 from seq2exp.config_types import Fraction, Name, NonNegativeInt, PositiveInt, Strict
 from seq2exp.errors import UserError
-from seq2exp.evaluation_config import (
-    CrispriSource,
-    EvaluationConfig,
-    LinkSource,
-    PredictionConfig,
-    ReferenceName,
-    ReferenceSource,
-    RegionsConfig,
+from seq2exp.evaluation_config import EvaluationConfig, PredictionConfig, RegionsConfig
+from seq2exp.model_config import (
+    ModelConfig,
+    NetworkConfig,
+    Seq2ExpRetrainConfig,
+    Seq2ExpSoftConfig,
 )
-from seq2exp.label_config import LabelConfig
-from seq2exp.model_config import ModelConfig, NetworkConfig
-from seq2exp.source_config import HiCSource, Source
+from seq2exp.paper_config import AblationConfig, as_written, check_ablations, with_variants
+from seq2exp.source_config import Source
 from seq2exp.training_config import TrainingConfig
 
 Chromosome = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")]
@@ -107,25 +105,6 @@ class WindowConfig(Strict):
         return self
 
 
-# --------------------------------------------------------------------------- cell lines
-
-
-class CellLineConfig(Strict):
-    """The tracks and labels of one cell line."""
-
-    h3k27ac: Source
-    dnase: Source
-    hic: HiCSource | None = None
-    """Left out: distance power law (``power_law``)."""
-    expression: Annotated[dict[Name, LabelConfig], Field(min_length=1)]
-    crispri: CrispriSource | None = None
-    """Element-gene pairs that a CRISPRi screen has tested in this cell line."""
-    predictions: dict[Name, LinkSource] = Field(default_factory=dict)
-    """What other methods say of the pairs of this screen, under names of one's own."""
-    references: dict[ReferenceName, ReferenceSource] = Field(default_factory=dict)
-    """Sets of regions that are this cell line's own, under names of one's own."""
-
-
 # --------------------------------------------------------------------------- folds
 
 
@@ -190,6 +169,8 @@ class Config(Strict):
     assays: Annotated[tuple[Name, ...], Field(min_length=1)] = ("CAGE",)
     folds: FoldsConfig = FoldsConfig()
     models: Annotated[dict[Name, ModelConfig], Field(min_length=1)]
+    """Every model of the matrix: those of the section ``models``, then the ablations' variants."""
+    ablations: dict[Name, AblationConfig] = Field(default_factory=dict)
     seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (2, 22, 222, 2222, 22222)
     training: TrainingConfig = TrainingConfig()
     prediction: PredictionConfig = PredictionConfig()
@@ -200,8 +181,8 @@ class Config(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _kind_from_name(cls, raw: Any) -> Any:
-        """A model's kind may be left out where its name is a kind: ``seq2exp_soft: {}``."""
+    def _all_models(cls, raw: Any) -> Any:
+        """Name the kind of ``seq2exp_soft: {}``, and add the variants of ablations to the models."""
         models = raw.get("models") if isinstance(raw, dict) else None
         if not isinstance(models, dict):
             return raw
@@ -209,7 +190,7 @@ class Config(Strict):
             name: {"kind": name, **(body or {})} if isinstance(body, dict | None) else body
             for name, body in models.items()
         }
-        return {**raw, "models": named}
+        return {**raw, "models": with_variants(named, raw.get("ablations"))}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -220,11 +201,10 @@ class Config(Strict):
                     f"cell_lines.{name}.expression has no {absent[0]}; add it or drop it from assays"
                 )
         for name, model in self.models.items():
-            length = model.window_length or self.window.length
-            if not self.window.promoter_length <= length <= self.window.length:
+            length = self._length(model)
+            if length > self.window.length or length % 2:
                 raise ValueError(
-                    f"models.{name}.window_length {length} must lie between "
-                    f"window.promoter_length {self.window.promoter_length} and window.length "
+                    f"models.{name}.window_length {length} must be even and at most window.length "
                     f"{self.window.length}"
                 )
             reach = 2 * max(getattr(model, "spans", [0]))
@@ -235,6 +215,35 @@ class Config(Strict):
                 )
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds: a seed is listed twice")
+        for name, view in self.evaluation.views.items():
+            if view.window_length and view.window_length > self.window.length:
+                raise ValueError(
+                    f"evaluation.views.{name}.window_length {view.window_length} is longer than the "
+                    f"stored window ({self.window.length}); shorten it"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _networks_can_read_their_windows(self) -> Self:
+        for name, model in self.models.items():
+            length = model.window_length or self.window.length
+            if isinstance(model, NetworkConfig) and length < model.least_length:
+                raise ValueError(
+                    f"models.{name}: its window has {length} bp, but a {model.kind} of these "
+                    f"settings reads {model.least_length} bp or more; lengthen it or drop the model"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _peaks_given(self) -> Self:
+        needing = [name for name, model in self.models.items() if model.needs_peaks]
+        lacking = [name for name, cell_line in self.cell_lines.items() if cell_line.peaks is None]
+        if needing and lacking:
+            raise ValueError(
+                f"models.{needing[0]} needs DNase peaks, but cell_lines.{lacking[0]}.peaks is not "
+                "given; add it (docs/add-a-cell-line.md says how peaks are called), or drop the "
+                "model"
+            )
         return self
 
     @model_validator(mode="after")
@@ -269,13 +278,72 @@ class Config(Strict):
         for name, model in self.models.items():
             length = model.window_length or stored
             needed = length + 2 * jitter
-            if isinstance(model, NetworkConfig) and needed > stored:
+            if not isinstance(model, NetworkConfig):
+                continue
+            if jitter and 2 * jitter >= length:
+                raise ValueError(
+                    f"training.augment.jitter {jitter} moves the TSS out of the window of "
+                    f"models.{name} ({length} bp); keep it below {length // 2}"
+                )
+            if needed > stored:
                 raise ValueError(
                     f"training.augment.jitter {jitter}: models.{name}.window_length {length} + 2 x "
                     f"{jitter} is more than the stored window.length {stored}; set window.length "
                     f"to {needed} and models.{name}.window_length to {length}, or lower jitter"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _ablations_tell_apart(self) -> Self:
+        check_ablations(self.ablations, self.models, self.window.length)
+        return self
+
+    @model_validator(mode="after")
+    def _masks_have_a_source(self) -> Self:
+        for name, model in self.models.items():
+            if isinstance(model, Seq2ExpRetrainConfig):
+                self._check_mask_source(f"models.{name}", model)
+        return self
+
+    def _check_mask_source(self, key: str, model: Seq2ExpRetrainConfig) -> None:
+        source = self.models.get(model.mask_from)
+        if not isinstance(source, Seq2ExpSoftConfig):
+            kind = "no such model" if source is None else f"of kind {source.kind}"
+            raise ValueError(
+                f"{key}.mask_from {model.mask_from}: {kind}; name a seq2exp_soft model"
+            )
+        if model.source is not None:
+            raise ValueError(f"{key}.source: taken from the model in mask_from; remove it")
+        if source.mask_region == "promoter":
+            raise ValueError(
+                f"{key}.mask_from {model.mask_from}: its mask is the promoter alone "
+                "(mask_region: promoter); name another model"
+            )
+        length, stored = self._length(model), self._length(source)
+        if length != stored:
+            raise ValueError(
+                f"{key}.window_length {length} differs from that of {model.mask_from} ({stored}), "
+                "where its mask comes from; make them equal"
+            )
+        least = min(self.window.promoter_length, length) / length
+        if model.fraction < least:
+            raise ValueError(
+                f"{key}.fraction {model.fraction}: the promoter alone is {least:g} of the window; "
+                "raise fraction"
+            )
+        if model.placement == "shifted" and self.training.augment.reverse_complement:
+            raise ValueError(
+                f"{key}.placement shifted: with training.augment.reverse_complement a gene's mask "
+                "would move in both directions; switch one of them off"
+            )
+
+    def _length(self, model: ModelConfig) -> int:
+        return model.window_length or self.window.length
+
+    def main_models(self) -> list[str]:
+        """Names of the section ``models``: all but the variants of ablations."""
+        variants = {name for group in self.ablations.values() for name in group.names()}
+        return [name for name in self.models if name not in variants]
 
     def sources(self) -> Iterator[tuple[str, Source]]:
         """Every file of the config with its key, e.g. ``("cell_lines.K562.dnase", Source)``."""
@@ -310,4 +378,5 @@ def parse_config(raw: dict[str, Any], origin: str = "config") -> Config:
     try:
         return Config.model_validate(raw)
     except ValidationError as error:
-        raise UserError(f"{origin}: {first_problem(error)}") from None
+        problem = as_written(first_problem(error), raw.get("ablations"))
+        raise UserError(f"{origin}: {problem}") from None

@@ -27,6 +27,8 @@ def first_problem(error: ValidationError) -> str:
         case "union_tag_invalid":
             return f"{key}: unknown model kind {value.get('kind')!r}; known: {_kinds(problem)}"
     message = re.sub(r"^(Value error, |Input )", "", problem["msg"])
+    if problem["type"] == "value_error" and not problem["loc"]:
+        return message  # checks of several sections name the key themselves
     shown = "" if isinstance(value, dict | list | tuple | BaseModel) else f" {value!r}"
     return f"{key}:{shown} {message}"
 

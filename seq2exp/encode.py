@@ -66,7 +66,10 @@ class Assay(NamedTuple):
 
 ASSAYS = {
     # The paper's: read-depth normalised.
-    "DNase": Assay({"assay_title": "DNase-seq"}, {"bigWig": ("read-depth normalized signal",)}),
+    "DNase": Assay(
+        {"assay_title": "DNase-seq"},
+        {"bigWig": ("read-depth normalized signal",), "bed": ("peaks",)},
+    ),
     "ATAC": Assay(
         {"assay_title": "ATAC-seq"}, {"bigWig": ("signal p-value", "fold change over control")}
     ),

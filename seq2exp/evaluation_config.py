@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from seq2exp.config_types import Fraction, Name, NonNegativeInt, PositiveInt, Strict
+from seq2exp.model_config import Signal
 from seq2exp.source_config import Source
 
 
@@ -87,11 +88,55 @@ def _not_peaks(name: str) -> str:
 ReferenceName = Annotated[Name, AfterValidator(_not_peaks)]
 
 
+FULL_VIEW = "full"
+"""Name of the unchanged view."""
+
+
+class ViewConfig(Strict):
+    """A test-time ablation: what a trained model is shown of a test window; see `seq2exp.views`."""
+
+    window_length: PositiveInt | None = None
+    """The window cropped about the TSS."""
+    signals: tuple[Signal, ...] | None = None
+    """Signals that are left; the others are 0 for network and prior."""
+    mask: Literal["shifted", "promoter"] | None = None
+    """shifted: rolled by an offset drawn once a gene. promoter: nothing outside the promoter."""
+    mask_fraction: Annotated[float, Field(gt=0, le=1)] | None = None
+    """1 on this share of the bases, those with the highest mean mask, and 0 elsewhere."""
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if not self.model_dump(exclude_none=True):
+            raise ValueError("give one or several of window_length, signals, mask, mask_fraction")
+        if self.window_length and self.window_length % 2:
+            raise ValueError("window_length must be even: the TSS is the centre")
+        if self.signals and len(set(self.signals)) != len(self.signals):
+            raise ValueError("signals: a name is listed twice; remove one")
+        if self.mask == "promoter" and self.mask_fraction:
+            raise ValueError("mask: promoter leaves nothing for mask_fraction; remove one of them")
+        return self
+
+    @property
+    def changes_mask(self) -> bool:
+        """Whether the predictor gets another mask than the model's."""
+        return self.mask is not None or self.mask_fraction is not None
+
+
 class EvaluationConfig(Strict):
     """What predictions and regions are held against."""
 
     truth: TruthConfig | None = None
+    views: dict[Name, ViewConfig] = Field(default_factory=dict)
+    """Test-time ablations, under names of one's own."""
     references: dict[ReferenceName, ReferenceSource] = Field(default_factory=dict)
     """Sets of regions for every cell line, beside its own, under names of one's own."""
     loci: NonNegativeInt = 3
     """Number of test loci to draw."""
+
+    @model_validator(mode="after")
+    def _names_of_views(self) -> Self:
+        if FULL_VIEW in self.views:
+            raise ValueError(
+                f"views.{FULL_VIEW}: the name of the unchanged view, which is always there; rename it"
+            )
+        return self

@@ -95,10 +95,10 @@ def fit(
     task = ExpressionTask(
         network,
         training,
-        kl_weight=getattr(job.model, "kl_weight", 0.0),
         label_scale=label_scale,
         seed=job.run.seed,
         contact_bin=contact_bin,
+        has_peaks=splits.train.store.has_peaks,
         share=share,
         validation_genes=len(splits.valid),
     )
@@ -187,6 +187,8 @@ def new_trainer(
             gradient_clip_val=training.gradient_clip,
             log_every_n_steps=min(50, validate_every),
             use_distributed_sampler=False,
+            # Statistics over all of a step's windows, in models with a batch norm; GPUs only.
+            sync_batchnorm=uses_cuda(training),
             callbacks=callbacks,
             logger=[TensorBoardLogger(folder, name="tensorboard"), CSVLogger(folder, name="csv")],
             enable_progress_bar=False,
@@ -242,6 +244,7 @@ def quiet_lightning() -> Iterator[None]:
                 ".*directory .* exists and is not empty.*",  # a resumed run
                 ".*srun. command is available.*",  # jobs are started by Snakemake
                 ".*broadcast_buffers. is deprecated.*",  # see new_trainer
+                ".*in eval mode at the start of training.*",  # a mask that is not trained again
                 ".*isinstance.treespec, LeafSpec.*",  # inside Lightning, with newer pytrees
             ):
                 warnings.filterwarnings("ignore", message)

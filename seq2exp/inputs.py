@@ -7,6 +7,7 @@ from typing import Any
 
 from seq2exp.config import Config
 from seq2exp.label_config import StrandPair
+from seq2exp.peaks_config import CalledPeaks
 from seq2exp.source_config import Source
 
 
@@ -47,6 +48,22 @@ def hic_settings(config: Config, cell_line: str) -> dict[str, Any] | None:
         return None
     keys = {"resolution", "normalization", "missing_normalization", "missing_chromosome"}
     return hic.model_dump(include=keys)
+
+
+def called_peaks(config: Config) -> dict[str, dict[str, Any]]:
+    """Settings of MACS3 for every cell line whose peaks it calls."""
+    return {
+        name: cell_line.peaks.macs3.model_dump()
+        for name, cell_line in config.cell_lines.items()
+        if isinstance(cell_line.peaks, CalledPeaks)
+    }
+
+
+def peaks_file(config: Config, paths: dict[str, str], cell_line: str) -> str | None:
+    """Path of a cell line's DNase peaks, given or called; None where it has none."""
+    if cell_line in called_peaks(config):
+        return f"{config.results.rstrip('/')}/peaks/{cell_line}.narrowPeak"
+    return paths.get(f"cell_lines.{cell_line}.peaks")
 
 
 def _ends(track: Source | StrandPair) -> tuple[str, ...]:

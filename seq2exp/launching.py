@@ -8,7 +8,7 @@ train (:mod:`seq2exp.training_process`). On one machine it starts them itself; o
 from __future__ import annotations
 
 import os
-import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -23,10 +23,13 @@ from seq2exp.fitting import RESUME, saved_step
 from seq2exp.jobs import THREAD_VARIABLES
 from seq2exp.runs import TrainingJob, uses_cuda
 from seq2exp.schemas import whole_file
+from seq2exp.slurm import require_nodes
 from seq2exp.stopping import StopSignals
 from seq2exp.training_config import TrainingConfig
 from seq2exp.training_process import JOB, STOPPED
 
+STOP = signal.SIGUSR1
+"""What asks the other processes to stop: on SIGTERM `srun` would kill its tasks at once."""
 GRACE = 5.0
 """Seconds that the other processes have to end by themselves once one has failed."""
 
@@ -66,12 +69,7 @@ def check_machine(training: TrainingConfig) -> None:
             f"training.devices {training.devices}: this machine gives {torch.cuda.device_count()} "
             "GPUs to the job; lower it, or ask the cluster for more"
         )
-    inside_slurm = "SLURM_JOB_ID" in os.environ and shutil.which("srun")
-    if training.nodes > 1 and not inside_slurm:
-        raise UserError(
-            f"training.nodes {training.nodes}: several nodes need a Slurm job; start with "
-            "--profile slurm, or set training.nodes to 1"
-        )
+    require_nodes(training)
 
 
 def threads_per_process(training: TrainingConfig) -> int:
@@ -118,7 +116,7 @@ class Group(StopSignals):
         process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE)
         self._processes.append(process)
         if self.requested:
-            process.send_signal(self.requested)
+            process.send_signal(STOP)
 
     def wait(self) -> list[int]:
         """Wait for all to end; returns their exit codes (-n: by signal n)."""
@@ -132,9 +130,8 @@ class Group(StopSignals):
         return [process.returncode for process in self._processes]
 
     def on_request(self) -> None:
-        assert self.requested is not None
         for process in self._processes:
-            process.send_signal(self.requested)
+            process.send_signal(STOP)
 
     def on_repeat(self) -> None:
         self._kill()

@@ -1,113 +1,87 @@
-"""Typed settings of every model, one class a kind; the defaults are the paper's."""
+"""Typed settings of every model, one class a kind, gathered from the files of their families."""
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from seq2exp.config_types import NonNegative, Positive, PositiveInt, Strict
+from seq2exp.baseline_config import (
+    CaduceusConfig,
+    CaduceusSignalsConfig,
+    EnformerConfig,
+    EPInformerConfig,
+    HyenaConfig,
+    MambaConfig,
+    PrismConfig,
+    SignalLinearConfig,
+)
+from seq2exp.network_config import (
+    SIGNALS,
+    AnyModelConfig,
+    Evidence,
+    MambaNetworkConfig,
+    NetworkConfig,
+    Signal,
+)
+from seq2exp.seq2exp_config import (
+    BetaMaskConfig,
+    FreeMarginalConfig,
+    FreePriorConfig,
+    HardMarginalConfig,
+    HardPriorConfig,
+    MarginalConfig,
+    PeaksMaskConfig,
+    PriorConfig,
+    Seq2ExpGatedConfig,
+    Seq2ExpHardConfig,
+    Seq2ExpRetrainConfig,
+    Seq2ExpSoftConfig,
+)
 
-
-class NetworkConfig(Strict):
-    """What every neural model shares: its view of the window, and the width of its layers."""
-
-    window_length: PositiveInt | None = None
-    """Centre crop of the stored window; all of it when left out."""
-    signal_transform: Literal["raw", "log1p"] = "raw"
-    """How the network sees the signals (the paper: raw). The Beta prior always keeps raw values."""
-    d_model: PositiveInt = 128
-    d_state: PositiveInt = 16
-    d_conv: PositiveInt = 4
-    expand: PositiveInt = 2
-
-    @property
-    def width_times_layers(self) -> int:
-        """Size of the network for estimates of memory and time: d_model, once a Mamba layer."""
-        raise NotImplementedError
-
-
-class PriorConfig(Strict):
-    """Beta parameters read off the signals without learning (paper, section 3.3)."""
-
-    scale: Positive = 10.0
-    beta_min: NonNegative = 1.0
-    signal_betas: tuple[Positive, Positive, Positive] = (1.5, 0.2, 1.0)
-    """c_i: the constant beta of H3K27ac, DNase and Hi-C."""
-    signal_weights: tuple[Positive, Positive, Positive] = (2.0, 2.0, 1.0)
-    """w_i, normalised to sum 1."""
-
-
-class MarginalConfig(Strict):
-    """The information bottleneck's fixed marginal Beta(scale, scale (1 - mean) / mean)."""
-
-    mean: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    scale: Positive = 10.0
-
-
-class Seq2ExpSoftConfig(NetworkConfig):
-    """Generator -> soft Beta mask -> predictor (paper, Seq2Exp-soft)."""
-
-    has_mask: ClassVar[bool] = True
-    """Whether the model says which bases it used: masks, and regions from them."""
-
-    kind: Literal["seq2exp_soft"] = "seq2exp_soft"
-    generator_layers: PositiveInt = 4
-    predictor_layers: PositiveInt = 4
-    prior: PriorConfig = PriorConfig()
-    marginal: MarginalConfig = MarginalConfig()
-    kl_weight: NonNegative = 0.01
-    mask_region: Literal["window", "promoter"] = "window"
-    """promoter: the mask is 0 outside the central promoter, a control without distal bases."""
-
-    @property
-    def width_times_layers(self) -> int:
-        return self.d_model * (self.generator_layers + self.predictor_layers)
-
-
-class CaduceusConfig(NetworkConfig):
-    """One bidirectional Mamba backbone on the sequence alone."""
-
-    has_mask: ClassVar[bool] = False
-    kind: Literal["caduceus"] = "caduceus"
-    layers: PositiveInt = 4
-
-    @property
-    def width_times_layers(self) -> int:
-        return self.d_model * self.layers
-
-
-class CaduceusSignalsConfig(NetworkConfig):
-    """The same backbone on sequence and signals, concatenated."""
-
-    has_mask: ClassVar[bool] = False
-    kind: Literal["caduceus_signals"] = "caduceus_signals"
-    layers: PositiveInt = 4
-
-    @property
-    def width_times_layers(self) -> int:
-        return self.d_model * self.layers
-
-
-class SignalLinearConfig(Strict):
-    """Least squares on log1p of the mean DNase and H3K27ac around the TSS; no training steps."""
-
-    has_mask: ClassVar[bool] = False
-    kind: Literal["signal_linear"] = "signal_linear"
-    window_length: PositiveInt | None = None
-    spans: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (500, 1000, 5000, 10000, 50000)
-    """Half-widths in bp; those reaching over the window are an error."""
-
-    @model_validator(mode="after")
-    def _spans_fit(self) -> SignalLinearConfig:
-        if self.window_length and 2 * max(self.spans) > self.window_length:
-            raise ValueError(
-                f"spans: +- {max(self.spans)} bp reach over window_length {self.window_length}"
-            )
-        return self
-
+__all__ = [
+    "SIGNALS",
+    "AnyModelConfig",
+    "BetaMaskConfig",
+    "CaduceusConfig",
+    "CaduceusSignalsConfig",
+    "EPInformerConfig",
+    "EnformerConfig",
+    "Evidence",
+    "FreeMarginalConfig",
+    "FreePriorConfig",
+    "HardMarginalConfig",
+    "HardPriorConfig",
+    "HyenaConfig",
+    "MambaConfig",
+    "MambaNetworkConfig",
+    "MarginalConfig",
+    "ModelConfig",
+    "NetworkConfig",
+    "PeaksMaskConfig",
+    "PriorConfig",
+    "PrismConfig",
+    "Seq2ExpGatedConfig",
+    "Seq2ExpHardConfig",
+    "Seq2ExpRetrainConfig",
+    "Seq2ExpSoftConfig",
+    "Signal",
+    "SignalLinearConfig",
+]
 
 ModelConfig = Annotated[
-    Seq2ExpSoftConfig | CaduceusConfig | CaduceusSignalsConfig | SignalLinearConfig,
+    Seq2ExpSoftConfig
+    | Seq2ExpGatedConfig
+    | Seq2ExpHardConfig
+    | Seq2ExpRetrainConfig
+    | PeaksMaskConfig
+    | CaduceusConfig
+    | CaduceusSignalsConfig
+    | MambaConfig
+    | PrismConfig
+    | HyenaConfig
+    | EnformerConfig
+    | EPInformerConfig
+    | SignalLinearConfig,
     Field(discriminator="kind"),
 ]

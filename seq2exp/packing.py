@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 
 import torch
 
-from seq2exp.base_codes import BASE_BITS, BLACKLIST_BIT, OUTSIDE_CODE
+from seq2exp.base_codes import BASE_BITS, BLACKLIST_BIT, OUTSIDE_CODE, PEAK_BIT
 
 
 class PackedBatch(NamedTuple):
@@ -58,9 +58,11 @@ class Batch(NamedTuple):
     """int64 (B,): rows of the store's genes."""
     seeds: tuple[int, ...] | None = None
     """(B,): where each window's random draws start; torch's random state when None."""
+    peaks: torch.Tensor | None = None
+    """bool (B, L): in a DNase peak of the cell line; None where its peaks are not known."""
 
 
-def unpack(packed: PackedBatch, *, contact_bin: int) -> Batch:
+def unpack(packed: PackedBatch, *, contact_bin: int, has_peaks: bool = False) -> Batch:
     """Expand windows on the device where they are; exact, without rounding.
 
     Parameters
@@ -69,6 +71,8 @@ def unpack(packed: PackedBatch, *, contact_bin: int) -> Batch:
         A batch (B, ...).
     contact_bin
         bp per contact bin of the store.
+    has_peaks
+        Whether the store knows the cell line's peaks.
     """
     base = (packed.codes & BASE_BITS).int()  # (B, L)
     onehot = torch.eye(BASE_BITS + 1, 4, device=base.device)
@@ -86,4 +90,5 @@ def unpack(packed: PackedBatch, *, contact_bin: int) -> Batch:
         blacklist=(packed.codes & BLACKLIST_BIT) != 0,
         label=packed.label,
         index=packed.index,
+        peaks=(packed.codes & PEAK_BIT) != 0 if has_peaks else None,
     )

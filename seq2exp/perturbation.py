@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from seq2exp.base_codes import BASE_BITS, BLACKLIST_BIT
+from seq2exp.base_codes import BASE_BITS, FLAG_BITS
 from seq2exp.checkpoints import TrainedModel, load_checkpoint
 from seq2exp.errors import UserError
 from seq2exp.packing import PackedBatch, unpack
@@ -128,14 +128,14 @@ def _places(store: WindowStore, elements: pd.DataFrame, length: int) -> list[_Pl
 def _shuffles(
     store: WindowStore, place: _Place, length: int, n_shuffles: int, seed: int
 ) -> Iterator[PackedBatch]:
-    """Yield the window with the element's bases permuted; blacklist bits stay in place."""
+    """Yield the window with the element's bases permuted; blacklist and peaks stay in place."""
     window = read_window(store, place.row, length)
     rng = np.random.default_rng([seed, place.row, place.bases.start])
     element = window.codes[:, place.bases]
     for _ in range(n_shuffles):
         order = torch.from_numpy(rng.permutation(element.shape[1]))
         codes = window.codes.clone()
-        codes[:, place.bases] = (element[:, order] & BASE_BITS) | (element & BLACKLIST_BIT)
+        codes[:, place.bases] = (element[:, order] & BASE_BITS) | (element & FLAG_BITS)
         yield window._replace(codes=codes)
 
 
@@ -147,6 +147,6 @@ def _predictions(
     results = [np.empty(0)]
     while group := list(islice(windows, batch_size)):
         packed = PackedBatch(*(torch.cat(parts) for parts in zip(*group, strict=True)))
-        batch = unpack(packed.to(device), contact_bin=store.contact_bin)
+        batch = unpack(packed.to(device), contact_bin=store.contact_bin, has_peaks=store.has_peaks)
         results.append(trained.model(batch).prediction.double().cpu().numpy())
     return np.concatenate(results)

@@ -10,25 +10,27 @@ import numpy as np
 import torch
 
 from seq2exp.batching import consecutive_batches
-from seq2exp.bottleneck import BetaParameters
 from seq2exp.checkpoints import TrainedModel, load_checkpoint
 from seq2exp.errors import UserError
 from seq2exp.loader import WindowLoader
 from seq2exp.masks import MaskWriter
 from seq2exp.models.interface import Output
-from seq2exp.models.seq2exp import Seq2ExpSoft
 from seq2exp.packing import Batch, unpack
+from seq2exp.runs import check_peaks
 from seq2exp.schemas import GENE_COLUMNS, PREDICTION_COLUMNS, SPLITS, read_table, write_table
 from seq2exp.store import WindowStore, open_store
 from seq2exp.windows import WindowDataset, split_rows
 
 log = logging.getLogger(__name__)
 
+NO_SPLIT = ""
+"""Split of genes where there are no folds."""
+
 
 def predict(
     checkpoint: Path,
     store_dir: Path,
-    folds_table: Path,
+    folds_table: Path | None,
     *,
     out_table: Path,
     out_masks: Path | None,
@@ -41,8 +43,10 @@ def predict(
 
     Parameters
     ----------
-    checkpoint, store_dir, folds_table
-        model.ckpt, the window store, folds.tsv.
+    checkpoint, store_dir
+        model.ckpt, the window store.
+    folds_table
+        folds.tsv; None predicts every gene of the store, labelled or not, and keeps all masks.
     out_table
         predictions.tsv, one row a gene.
     out_masks
@@ -59,15 +63,22 @@ def predict(
     Raises
     ------
     UserError
-        If the checkpoint was trained with other gene features than the store has.
+        If the checkpoint was trained with other gene features than the store has, reads DNase
+        peaks, which the store lacks, or masks are wanted of a model without.
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     trained = load_checkpoint(checkpoint, device)
     store = open_store(store_dir)
     check_features(trained, store, checkpoint)
-    rows, splits = labelled_rows(store, folds_table, trained)
-    dataset = WindowDataset(store_dir, rows, trained.meta["assay"], trained.shape.window_length)
-    kept = np.flatnonzero(np.isin(splits, mask_splits)) if out_masks else np.empty(0, dtype=int)
+    check_peaks(trained.config, store)
+    if out_masks and not trained.config.has_mask:
+        raise UserError(f"{checkpoint}: a {trained.config.kind} has no masks; leave them out")
+    rows, splits = genes_to_predict(store, folds_table, trained)
+    assay = trained.meta["assay"]
+    labelled = assay if assay in store.meta["assays"] else None
+    dataset = WindowDataset(store_dir, rows, labelled, trained.shape.window_length)
+    wanted = np.isin(splits, (*mask_splits, NO_SPLIT)) & (out_masks is not None)
+    kept = np.flatnonzero(wanted)
     gene_ids = store.genes["gene_id"].to_numpy()[rows[kept]].tolist()
     batches = consecutive_batches(len(dataset), batch_size)
     pinned = torch.device(device).type == "cuda"
@@ -92,10 +103,12 @@ def check_features(trained: TrainedModel, store: WindowStore, checkpoint: Path) 
         )
 
 
-def labelled_rows(
-    store: WindowStore, folds_table: Path, trained: TrainedModel
+def genes_to_predict(
+    store: WindowStore, folds_table: Path | None, trained: TrainedModel
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Store rows of the genes with a label, and the split of each, in store order."""
+    """Store rows of the genes with a label and the split of each; without folds, of all genes."""
+    if folds_table is None:
+        return np.arange(len(store.genes)), np.full(len(store.genes), NO_SPLIT)
     folds = read_table(folds_table)
     fold, assay = trained.meta["fold"], trained.meta["assay"]
     per_split = {split: split_rows(store, folds, fold, split, assay) for split in SPLITS}
@@ -111,10 +124,13 @@ def mask_writer(
     """Open a mask store for writing; nothing for a model without masks."""
     if out_masks is None:
         return nullcontext()
-    has_beta = isinstance(trained.model, Seq2ExpSoft)
-    tracks = ("mask", "sequence_part", "prior") if has_beta else ("mask",)
+    tracks = ("mask", *trained.model.evidence_tracks)
     length = trained.shape.window_length
-    meta = {**trained.meta, "promoter_length": trained.shape.promoter_length}
+    meta = {
+        **trained.meta,
+        "promoter_length": trained.shape.promoter_length,
+        "hard_mask": trained.model.hard_mask,
+    }
     return MaskWriter(out_masks, gene_ids, length, tracks=tracks, meta=meta)
 
 
@@ -129,10 +145,10 @@ def _forward_all(
     """Prediction and mask ratio of each window (n, 2); masks of the kept ones to the writer."""
     mask_row = {int(position): row for row, position in enumerate(kept)}
     results = np.full((len(windows.dataset), 2), np.nan)
-    contact_bin = windows.dataset.store.contact_bin
+    store = windows.dataset.store
     position = 0
     for packed in windows:
-        batch = unpack(packed.to(device), contact_bin=contact_bin)
+        batch = unpack(packed.to(device), contact_bin=store.contact_bin, has_peaks=store.has_peaks)
         output = trained.model(batch)
         here = slice(position, position + len(batch.label))
         results[here, 0] = output.prediction.cpu().numpy()
@@ -151,11 +167,5 @@ def _forward_all(
 def mask_tracks(trained: TrainedModel, batch: Batch, output: Output) -> dict[str, np.ndarray]:
     """Per-base tracks (B, L) of one batch: the mask, and what sequence and signals each say."""
     assert output.mask is not None
-    tracks = {"mask": output.mask}
-    if isinstance(trained.model, Seq2ExpSoft):
-        assert output.alpha is not None
-        assert output.beta is not None
-        prior = trained.model.prior(batch.signals)
-        sequence = BetaParameters(output.alpha - prior.alpha, output.beta - prior.beta)
-        tracks |= {"sequence_part": sequence.mean(), "prior": prior.mean()}
+    tracks = {"mask": output.mask, **trained.model.evidence(batch, output)}
     return {name: values.float().cpu().numpy() for name, values in tracks.items()}

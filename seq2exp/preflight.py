@@ -7,14 +7,17 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 
+from seq2exp.bed import check_bed_assembly, read_bed
 from seq2exp.config import Config
 from seq2exp.contacts import open_contact_map
 from seq2exp.errors import UserError
 from seq2exp.evaluation_config import CrispriSource, LinkSource, ReferenceSource
 from seq2exp.filetypes import kind_of, require_kind
+from seq2exp.model_config import EnformerConfig
 from seq2exp.reference import match_chromosome, shown
 from seq2exp.schemas import GENE_COLUMNS, MRNA_FEATURES, read_header, require_pair_columns
 from seq2exp.source_config import HiCSource, Source
@@ -27,10 +30,13 @@ _LINES = 10_000
 def preflight(config: Config, origin: str = "config") -> None:
     """Check every file of the config that is on this disk (``path``, or ``url`` with file://).
 
+    And that the packages which some kinds of models need are installed.
+
     Existence, size, first bytes, and by use: bigWigs are whole, Hi-C maps have the resolution and
     the normalisation, tables the columns, BED and GTF lines theirs; all files agree on chromosome
-    sizes, and have the chromosomes that the config lists. Contents are not read through, so that
-    this takes a moment however large the files are; what is to be downloaded is checked later.
+    sizes, and have the chromosomes that the config lists. Contents but those of peaks, which are
+    small, are not read through, so that this takes a moment however large the files are; what is to
+    be downloaded is checked later.
 
     Parameters
     ----------
@@ -71,6 +77,7 @@ def problems(config: Config, *, across: bool = True) -> Iterator[tuple[str, str]
     if config.genome.features:
         columns["genome.features.table"] = (config.genome.features.id_column, *MRNA_FEATURES)
     assembly = _Assembly(config, across)
+    yield from _missing_packages(config)
     for key, source in config.sources():
         path = local_path(source)
         if path is None:
@@ -82,6 +89,12 @@ def problems(config: Config, *, across: bool = True) -> Iterator[tuple[str, str]
                     _check_use(path, key, source, columns, assembly)
         except UserError as error:
             yield key, str(error)
+
+
+def _missing_packages(config: Config) -> Iterator[tuple[str, str]]:
+    for name, model in config.models.items():
+        if isinstance(model, EnformerConfig) and find_spec(model.PACKAGE) is None:
+            yield f"models.{name}", model.MISSING
 
 
 class _Assembly:
@@ -120,6 +133,13 @@ class _Assembly:
             )
         for chrom, size in sizes.items():
             self.sizes.setdefault(match_chromosome(chrom, self.sizes) or chrom, (size, key))
+
+    def check_peaks(self, path: Path) -> None:
+        """Hold intervals, whose file has no chromosome sizes, against those seen so far."""
+        table = read_bed(path)
+        if self.across and self.sizes:
+            sizes = {chrom: size for chrom, (size, _) in self.sizes.items()}
+            check_bed_assembly(table, sizes, path)
 
 
 def _check_file(path: Path, source: Source) -> None:
@@ -164,6 +184,8 @@ def _check_use(
         track = open_bigwig(path)
         track.handle.close()
         assembly.check(track.sizes, path, key)
+    elif key.endswith(".peaks"):
+        assembly.check_peaks(path)
     elif key == "genome.fasta":
         _check_fasta(path, key, assembly)
     elif key == "genome.annotation":

@@ -15,27 +15,43 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from seq2exp.scan import part_length, scan_gradients, scan_part
+from seq2exp.scan import ScanInputs, part_length, scan_gradients, scan_part
 
 if TYPE_CHECKING:
-    from seq2exp.caduceus import BiMamba, DirectionalSSM, Layer
+    from seq2exp.caduceus import DirectionalSSM, Layer, MambaMixer
+
+
+class Gating(NamedTuple):
+    """A mask that acts inside a layer."""
+
+    mask: Tensor
+    """(B, L) in [0, 1]."""
+    at: Literal["norm", "step"]
+    """norm: a factor on the mixer's input, after the norm. step: a factor on what the convolutions
+    read and on the step sizes of the scans, so that the state passes a base with 0 unchanged."""
 
 
 def layer_step(
-    layer: Layer, residual: Tensor, hidden: Tensor | None, centre: slice | None
+    layer: Layer,
+    residual: Tensor,
+    hidden: Tensor | None,
+    centre: slice | None,
+    gating: Gating | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return (total, mixer(norm(total))) with total = residual + hidden; see `Layer.forward`."""
+    mask, at = gating or (None, None)
     keep = torch.is_grad_enabled() and any(
         tensor is not None and tensor.requires_grad
-        for tensor in (residual, hidden, *layer.parameters())
+        for tensor in (residual, hidden, mask, *layer.parameters())
     )
     result: tuple[Tensor, Tensor] = _LayerStep.apply(
-        layer, centre, keep, residual, hidden, *layer.parameters()
+        layer, centre, keep, at, residual, hidden, mask, *layer.parameters()
     )
     return result
 
@@ -47,21 +63,24 @@ class _LayerStep(torch.autograd.Function):
         layer: Layer,
         centre: slice | None,
         keep: bool,
+        at: str | None,
         residual: Tensor,
         hidden: Tensor | None,
+        mask: Tensor | None,
         *parameters: Tensor,
     ) -> tuple[Tensor, Tensor]:
         arithmetic = Arithmetic.now(residual)
-        total, u = layer.norm(residual, hidden, arithmetic.dtype)  # (B, L, d) each
+        total, u, x = _mixer_inputs(layer, residual, hidden, mask, at, arithmetic.dtype)
         inside = centre or slice(0, total.shape[1])
-        y, states = _scan_both(layer.mixer, u, inside, keep=keep)  # (B, E, centre)
+        gate = mask if at == "step" else None
+        y, states = _scan_all(layer.mixer, x, gate, inside, keep=keep)  # (B, E, centre)
         out = _outputs(layer.mixer, y, u[:, inside])  # (B, centre, d)
         if keep:
-            ctx.layer, ctx.inside, ctx.arithmetic = layer, inside, arithmetic
+            ctx.layer, ctx.inside, ctx.at, ctx.arithmetic = layer, inside, at, arithmetic
             ctx.added = None if hidden is None else hidden.dtype
-            ctx.rightward_parts = len(states[0])
+            ctx.parts = [len(own) for own in states]
             # the parameters are saved so that autograd notices if they are changed meanwhile
-            ctx.save_for_backward(total, y, *states[0], *states[1], *parameters)
+            ctx.save_for_backward(total, mask, y, *chain.from_iterable(states), *parameters)
         return (total if centre is None else total[:, centre].clone()), out
 
     @staticmethod
@@ -69,21 +88,43 @@ class _LayerStep(torch.autograd.Function):
     def backward(ctx: Any, dtotal: Tensor, dout: Tensor) -> tuple[Tensor | None, ...]:
         layer, inside, arithmetic = ctx.layer, ctx.inside, ctx.arithmetic
         count = len(tuple(layer.parameters()))
-        total, y, *states = ctx.saved_tensors[:-count]
+        total, mask, y, *states = ctx.saved_tensors[:-count]
         gradients = _Gradients(ctx.saved_tensors[-count:], arithmetic)
         with arithmetic.again():
             total = total.detach().requires_grad_()
-            passed, u = layer.norm(total, None, arithmetic.dtype)
-            x = layer.mixer.project_x(u)
+            mask = None if mask is None else mask.detach().requires_grad_()
+            passed, u, x = _mixer_inputs(layer, total, None, mask, ctx.at, arithmetic.dtype)
             passed, u = passed[:, inside], u[:, inside]
         dy, du = _output_gradients(layer.mixer, y, u.detach(), dout, gradients)
-        dx = torch.zeros_like(x)
-        half = ctx.rightward_parts
-        for ssm, kept in zip(layer.mixer.directions, (states[:half], states[half:]), strict=True):
-            _scan_backwards(ssm, kept, x.detach(), dx, dy, inside, gradients)
-        (dtotal,) = gradients.add([passed, x, u], [total], [dtotal, dx, du])
+        found = _Found(torch.zeros_like(x), None if mask is None else torch.zeros_like(mask))
+        gate = mask if ctx.at == "step" else None
+        of_direction = iter(states)
+        for ssm, parts in zip(layer.mixer.directions, ctx.parts, strict=True):
+            kept = list(islice(of_direction, parts))
+            _scan_backwards(ssm, kept, x.detach(), gate, found, dy, inside, gradients)
+        wanted = [total] if mask is None else [total, mask]
+        dtotal, *dmask = gradients.add([passed, x, u], wanted, [dtotal, found.dx, du])
         dhidden = None if ctx.added is None else dtotal.to(ctx.added)
-        return None, None, None, dtotal, dhidden, *gradients.sums()
+        total_dmask = None if found.dgate is None else dmask[0] + found.dgate
+        return None, None, None, None, dtotal, dhidden, total_dmask, *gradients.sums()
+
+
+def _mixer_inputs(
+    layer: Layer,
+    residual: Tensor,
+    hidden: Tensor | None,
+    mask: Tensor | None,
+    at: str | None,
+    dtype: torch.dtype,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Sum and normalised sum (B, L, d), and what the convolutions read (B, E, L)."""
+    total, u = layer.norm(residual, hidden, dtype)
+    if mask is not None and at == "norm":
+        u = u * mask.unsqueeze(-1).to(u.dtype)
+    x = layer.mixer.project_x(u)
+    if mask is not None and at == "step":
+        x = x * mask.unsqueeze(1).to(x.dtype)
+    return total, u, x
 
 
 # --------------------------------------------------------------------------- parts of a window
@@ -132,18 +173,22 @@ def _overlap(part: slice, inside: slice) -> tuple[slice, slice]:
 # --------------------------------------------------------------------------- forward
 
 
-def _scan_both(
-    mixer: BiMamba, u: Tensor, inside: slice, *, keep: bool
-) -> tuple[Tensor, tuple[list[Tensor | None], list[Tensor | None]]]:
-    """Sum of both directions' y on the positions inside, and what each one's parts keep."""
-    x = mixer.project_x(u)  # (B, E, L)
+def _scan_all(
+    mixer: MambaMixer, x: Tensor, gate: Tensor | None, inside: slice, *, keep: bool
+) -> tuple[Tensor, list[list[Tensor | None]]]:
+    """Sum of the directions' y on the positions inside, and what each one's parts keep.
+
+    x (B, E, L), gate (B, L).
+    """
     total: Tensor | None = None
-    kept: tuple[list[Tensor | None], list[Tensor | None]] = ([], [])
-    for ssm, own in zip(mixer.directions, kept, strict=True):
+    kept: list[list[Tensor | None]] = []
+    for ssm in mixer.directions:
+        own: list[Tensor | None] = []
+        kept.append(own)
         state = None
         for part in _direction_parts(ssm, inside, x):
             y, states, state = scan_part(
-                ssm.scan_inputs(x[..., part.wide], part.inner),  # (B, E, P) and so on
+                _part_inputs(ssm, part, x[..., part.wide], gate),  # (B, E, P) and so on
                 reverse=ssm.leftward,
                 keep=keep,
                 start=state,
@@ -161,7 +206,13 @@ def _scan_both(
     return total, kept
 
 
-def _outputs(mixer: BiMamba, y: Tensor, u: Tensor) -> Tensor:
+def _part_inputs(ssm: DirectionalSSM, part: _Part, wide: Tensor, gate: Tensor | None) -> ScanInputs:
+    """What the scan of a part reads; wide (B, E, with what is beside), gate (B, L)."""
+    inputs = ssm.scan_inputs(wide, part.inner)
+    return inputs if gate is None else inputs._replace(gate=gate[:, part.own])
+
+
+def _outputs(mixer: MambaMixer, y: Tensor, u: Tensor) -> Tensor:
     """Gate and out-projection: y (B, E, P) and u (B, P, d) to (B, P, d)."""
     outputs = [
         mixer.output(y[..., piece], mixer.project_z(u[:, piece]))
@@ -170,7 +221,7 @@ def _outputs(mixer: BiMamba, y: Tensor, u: Tensor) -> Tensor:
     return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
 
 
-def _output_pieces(mixer: BiMamba, y: Tensor) -> list[slice]:
+def _output_pieces(mixer: MambaMixer, y: Tensor) -> list[slice]:
     return _pieces(slice(0, y.shape[-1]), part_length(mixer.rightward.scan_backend, y.device))
 
 
@@ -228,8 +279,17 @@ class _Gradients:
         return [self._sums.get(i) for i in range(len(self.parameters))]
 
 
+class _Found(NamedTuple):
+    """Gradients that both scans add to."""
+
+    dx: Tensor
+    """(B, E, L), of what the convolutions read."""
+    dgate: Tensor | None
+    """(B, L), of the factor on the step sizes."""
+
+
 def _output_gradients(
-    mixer: BiMamba, y: Tensor, u: Tensor, dout: Tensor, gradients: _Gradients
+    mixer: MambaMixer, y: Tensor, u: Tensor, dout: Tensor, gradients: _Gradients
 ) -> tuple[Tensor, Tensor]:
     """Gradients of y (B, E, P) and of u (B, P, d) through the gate and the out-projection."""
     dy, du = [], []
@@ -250,18 +310,19 @@ def _scan_backwards(
     ssm: DirectionalSSM,
     kept: Sequence[Tensor | None],
     x: Tensor,
-    dx: Tensor,
+    gate: Tensor | None,
+    sums: _Found,
     dy: Tensor,
     inside: slice,
     gradients: _Gradients,
 ) -> None:
-    """Add one direction's gradient of x to dx; both (B, E, L)."""
+    """Add one direction's gradients to the sums; x (B, E, L), gate (B, L)."""
     carry = None
     parts = _direction_parts(ssm, inside, x)
     for part, states in zip(parts[::-1], kept[::-1], strict=True):
         wide = x[..., part.wide].detach().requires_grad_()
         with gradients.arithmetic.again():
-            inputs = ssm.scan_inputs(wide, part.inner)
+            inputs = _part_inputs(ssm, part, wide, gate)
         found, carry = scan_gradients(
             _spread(dy, part.own, inside),
             states,
@@ -270,13 +331,15 @@ def _scan_backwards(
             carry=carry,
             backend=ssm.scan_backend,
         )
+        if found.gate is not None and sums.dgate is not None:
+            sums.dgate[:, part.own] += found.gate
         pairs = [
             (tensor, gradient)
-            for tensor, gradient in zip(inputs, found, strict=True)
+            for tensor, gradient in zip(inputs[:-1], found[:-1], strict=True)  # without the gate
             if tensor is not None and gradient is not None and tensor.requires_grad
         ]
         (dwide,) = gradients.add([pair[0] for pair in pairs], [wide], [pair[1] for pair in pairs])
-        dx[..., part.wide] += dwide
+        sums.dx[..., part.wide] += dwide
 
 
 def _spread(dy: Tensor, part: slice, inside: slice) -> Tensor:

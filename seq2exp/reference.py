@@ -1,4 +1,4 @@
-"""The reference genome: FASTA preparation, chromosome sizes, excluded regions, chr1 / 1 naming."""
+"""The reference genome: FASTA preparation, chromosome sizes, chr1 / 1 naming."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import IO, NamedTuple, cast
 
 import numpy as np
-import pandas as pd
 import pyfaidx
 
 from seq2exp.base_codes import N_CODE, OUTSIDE_CODE
@@ -232,7 +231,7 @@ def read_codes(fasta: pyfaidx.Fasta, chrom: str, start: int, end: int) -> np.nda
     return codes
 
 
-# --------------------------------------------------------------------------- small tables
+# --------------------------------------------------------------------------- sizes
 
 
 def read_chrom_sizes(path: Path) -> dict[str, int]:
@@ -247,35 +246,3 @@ def read_chrom_sizes(path: Path) -> dict[str, int]:
             raise UserError(f"{path}: line {number}: {line!r} is not a name and a length")
         sizes[fields[0]] = int(fields[1])
     return sizes
-
-
-def read_blacklist(path: Path) -> pd.DataFrame:
-    """Read excluded regions from BED (plain or .gz): ``chrom, start, end``, 0-based half-open.
-
-    Raises
-    ------
-    UserError
-        A line has fewer than three columns or no valid interval: names the line.
-    """
-    opener = gzip.open if require_kind(path, "text", "gzip") == "gzip" else open
-    rows = []
-    try:
-        with opener(path, "rt", encoding="utf-8") as handle:
-            for number, line in enumerate(handle, 1):
-                if not line.strip() or line.startswith(("#", "track", "browser")):
-                    continue
-                rows.append(_interval(line, f"{path}: line {number}"))
-    except (EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: truncated or damaged ({error}); get the file again") from None
-    return pd.DataFrame(rows, columns=["chrom", "start", "end"])
-
-
-def _interval(line: str, place: str) -> tuple[str, int, int]:
-    fields = line.split()
-    if len(fields) < 3:
-        raise UserError(f"{place}: {line.strip()!r} has fewer than 3 columns; give BED")
-    if not (fields[1].isdigit() and fields[2].isdigit() and int(fields[1]) < int(fields[2])):
-        raise UserError(
-            f"{place}: {fields[1]}-{fields[2]} is not an interval (0-based start < end); give BED"
-        )
-    return fields[0], int(fields[1]), int(fields[2])

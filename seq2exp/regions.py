@@ -134,7 +134,8 @@ def export_regions(
     """Write the regions of every gene in a mask store, and the mask itself.
 
     Regions are clipped to the chromosome and lie outside the central promoter unless
-    ``regions.include_promoter``. Files are sorted by chromosome (C locale), start and end.
+    ``regions.include_promoter``. Those of a mask of zeros and ones (``hard_mask`` of the store) are
+    its ones, whatever ``regions.select`` and ``regions.threshold``. Files are sorted by chromosome (C locale), start and end.
 
     ``out_bed_gz`` (bgzip, tabix index ``out_tbi``) is BED6 + 4 with one ``#`` line of column
     names: ``name`` is gene and rank of the region in it, ``score`` 1000 times the mean mask,
@@ -222,10 +223,12 @@ def _gene_regions(window: _Window, store: MaskStore, regions: RegionsConfig) -> 
         half = int(store.meta["promoter_length"]) // 2
         centre = window.tss - window.start
         excluded = slice(max(centre - half, 0), centre + half)
+    # A mask of zeros and ones has no top share: its ones are what the model has chosen.
+    hard = store.meta.get("hard_mask", False)
     found = call_regions(
         mask,
-        select=regions.select,
-        threshold=regions.threshold,
+        select="value" if hard else regions.select,
+        threshold=0.5 if hard else regions.threshold,
         merge_gap=regions.merge_gap,
         min_length=regions.min_length,
         excluded=excluded,

@@ -28,6 +28,7 @@ FORMATS = {
     "table": "tsv",
     "genes": "tsv",
     "blacklist": "bed",
+    "peaks": "bed",
     "annotation": "gtf",
     "fasta": "fasta",
 }

@@ -14,17 +14,40 @@ from pydantic import TypeAdapter
 from seq2exp import __version__
 from seq2exp.batching import consecutive_batches
 from seq2exp.caduceus import set_scan_backend
+from seq2exp.checkpoints import TrainedModel, load_checkpoint
 from seq2exp.errors import UserError
 from seq2exp.folds import overlapping_windows
 from seq2exp.loader import Batches, WindowLoader
-from seq2exp.model_config import ModelConfig, SignalLinearConfig
+from seq2exp.model_config import (
+    ModelConfig,
+    Seq2ExpRetrainConfig,
+    Seq2ExpSoftConfig,
+    SignalLinearConfig,
+)
 from seq2exp.models import ExpressionModel, InputShape, build_model
+from seq2exp.models.seq2exp_retrain import Seq2ExpRetrain
+from seq2exp.models.seq2exp_soft import Seq2ExpSoft
 from seq2exp.schemas import read_table
 from seq2exp.store import WindowStore
 from seq2exp.training_config import TrainingConfig
 from seq2exp.windows import WindowDataset, split_rows
 
 log = logging.getLogger(__name__)
+
+
+def check_peaks(model: ModelConfig, store: WindowStore) -> None:
+    """Refuse a store without DNase peaks for a model that reads them.
+
+    Raises
+    ------
+    UserError
+        The cell line has no peaks.
+    """
+    if model.needs_peaks and not store.has_peaks:
+        raise UserError(
+            f"{store.path}: {store.cell_line} has no DNase peaks, which a {model.kind} model reads; "
+            f"set cell_lines.{store.cell_line}.peaks and build the windows again"
+        )
 
 
 class Run(NamedTuple):
@@ -52,6 +75,8 @@ class TrainingJob(NamedTuple):
     run: Run
     model: ModelConfig
     training: TrainingConfig
+    teacher: Path | None = None
+    """Checkpoint of the trained model whose mask the model takes (`Seq2ExpRetrainConfig`)."""
 
     def to_json(self) -> str:
         """Write it as text."""
@@ -61,6 +86,7 @@ class TrainingJob(NamedTuple):
             "run": self.run._asdict(),
             "model": self.model.model_dump(mode="json"),
             "training": self.training.model_dump(mode="json"),
+            "teacher": None if self.teacher is None else str(self.teacher),
         }
         return json.dumps(fields)
 
@@ -74,19 +100,23 @@ class TrainingJob(NamedTuple):
             Run(**fields["run"]),
             TypeAdapter(ModelConfig).validate_python(fields["model"]),
             TrainingConfig(**fields["training"]),
+            None if fields["teacher"] is None else Path(fields["teacher"]),
         )
 
     def input_shape(self, store: WindowStore) -> InputShape:
         """Sizes of what the model reads."""
-        return InputShape(
-            self.model.window_length or store.window_length,
-            store.promoter_length,
-            len(store.feature_names),
-        )
+        length = self.model.window_length or store.window_length
+        promoter_length = min(store.promoter_length, length)
+        return InputShape(length, promoter_length, len(store.feature_names))
 
     def new_network(self, store: WindowStore) -> ExpressionModel:
         """Build the untrained model; its weights are drawn from torch's global generator."""
         network = build_model(self.model, self.input_shape(store))
+        if isinstance(network, Seq2ExpRetrain):
+            assert self.teacher is not None
+            trained = load_teacher(self.teacher, self.run).model
+            assert isinstance(trained, Seq2ExpSoft)
+            network.source.take_weights(trained)
         set_scan_backend(network, self.training.scan_backend)
         return network
 
@@ -100,8 +130,42 @@ class TrainingJob(NamedTuple):
             "model": self.model.model_dump(mode="json"),
             "training": self.training.model_dump(mode="json", exclude=set(TrainingConfig.HOW)),
         }
+        if self.teacher is not None:
+            decides["teacher"] = hashlib.sha256(self.teacher.read_bytes()).hexdigest()
         text = json.dumps(decides, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def with_teacher(job: TrainingJob) -> TrainingJob:
+    """Complete the settings of a model that takes the mask of a trained one.
+
+    Raises
+    ------
+    UserError
+        There is no such checkpoint, or it is of another kind, or of another run.
+    """
+    if not isinstance(job.model, Seq2ExpRetrainConfig):
+        return job
+    if job.teacher is None:
+        raise UserError(f"model {job.run.model}: needs the checkpoint of {job.model.mask_from}")
+    source = load_teacher(job.teacher, job.run).config
+    return job._replace(model=job.model.model_copy(update={"source": source}))
+
+
+def load_teacher(checkpoint: Path, run: Run) -> TrainedModel:
+    """Open the trained soft model whose mask a run takes; errors as of :func:`with_teacher`."""
+    teacher = load_checkpoint(checkpoint)
+    if not isinstance(teacher.config, Seq2ExpSoftConfig):
+        raise UserError(
+            f"{checkpoint}: of kind {teacher.config.kind}; the mask has to come from a seq2exp_soft"
+        )
+    for key in ("assay", "fold"):  # it must not have seen this run's test genes
+        expected, found = getattr(run, key), teacher.meta[key]
+        if found != expected:
+            raise UserError(
+                f"{checkpoint}: trained with {key} {found}, not {expected}; take the model of this run"
+            )
+    return teacher
 
 
 def open_splits(job: TrainingJob, store: WindowStore) -> Splits:
@@ -112,8 +176,9 @@ def open_splits(job: TrainingJob, store: WindowStore) -> Splits:
     Raises
     ------
     UserError
-        If a split has no labelled gene.
+        If a split has no labelled gene, or the store lacks peaks that the model reads.
     """
+    check_peaks(job.model, store)
     run = job.run
     folds = read_table(job.folds_table)
     length = job.input_shape(store).window_length

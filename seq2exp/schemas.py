@@ -38,6 +38,8 @@ N_FRACTION = "n_fraction"
 DROPPED_COLUMNS = (*GENE_COLUMNS, N_FRACTION, "reason")
 STORE_GENE_COLUMNS = (*GENE_COLUMNS, "offset", "contact_phase")
 PREDICTION_COLUMNS = (*GENE_COLUMNS, "split", "observed", "predicted", "mask_ratio")
+VIEW_COLUMNS = ("view", "gene_id", "observed", "predicted", "mask_ratio", "skipped")
+"""A test gene as a model saw it in one view; ``skipped`` says why a view has no genes."""
 ELEMENT_COLUMNS = (
     "chrom",
     "start",
@@ -82,13 +84,19 @@ HISTORY_COLUMNS = (
     "seconds",
 )
 
+STEP_TIME_COLUMNS = (
+    *("kind", "device", "machine", "window_length", "d_model", "layers", "batch"),
+    *("step_seconds", "predict_seconds", "step_mb", "date", "command"),
+)
+"""One measured model a row: a training step and a prediction of ``batch`` windows, and the memory of
+the step beyond weights and input; ``device`` is cpu or gpu, ``layers`` are of width ``d_model``."""
 RUN_KEYS = ("cell_line", "assay", "model", "kind", "fold", "seed")
 """What tells one run from another, in its figures (JSON) and in the index of its masks."""
 CHECK_COLUMNS = ("cell_line", "item", "figure", "value")
 """One number, word or sentence of the check of a cell line's data a row."""
 
 _VERSION = re.compile(r"\.\d+(?=$|_PAR_Y$)")
-_TEXT = re.compile(r"gene_id|gene_name|chrom|strand|split|name|reason|fold\d+")
+_TEXT = re.compile(r"gene_id|gene_name|chrom|strand|split|name|reason|view|skipped|fold\d+")
 _UNREADABLE = (
     pd.errors.ParserError,
     pd.errors.ParserWarning,

@@ -1,4 +1,4 @@
-"""What Slurm still does for a folder whose workflow was killed."""
+"""What the workflow wants to know of Slurm: leftover jobs, and whether it runs inside of one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 import subprocess
 
 from seq2exp.errors import UserError
+from seq2exp.training_config import TrainingConfig
 
 SECONDS_TO_ANSWER = 30
 SHOWN = 5
@@ -55,3 +56,19 @@ def jobs_in(folder: str) -> list[str]:
 
 def _is_ours(comment: str) -> bool:
     return comment.startswith(("rule_", "group_"))
+
+
+def require_nodes(training: TrainingConfig) -> None:
+    """Stop where several nodes are wanted outside of a Slurm job, in which `srun` finds them.
+
+    Raises
+    ------
+    UserError
+        With the remedy.
+    """
+    inside = "SLURM_JOB_ID" in os.environ and shutil.which("srun")
+    if training.nodes > 1 and not inside:
+        raise UserError(
+            f"training.nodes {training.nodes}: several nodes need a Slurm job; start with "
+            "--profile slurm, or set training.nodes to 1"
+        )

@@ -22,6 +22,7 @@ EXTENSIONS = {
     "hic": "hic",
     "table": "tsv",
     "elements": "bed.gz",
+    "peaks": "bed.gz",
     "crispri": "tsv",
 }
 """Extension of an accession's file by the last word of its config key; bigWig for all others."""

@@ -18,6 +18,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from seq2exp.array_file import ArrayFile
+from seq2exp.bed import check_bed_assembly, read_bed
 from seq2exp.config import PowerLaw, WindowConfig
 from seq2exp.contacts import (
     ContactMap,
@@ -47,7 +48,7 @@ from seq2exp.tracks import Track, check_assembly, check_chromosomes, open_bigwig
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 FILES = ("store.json", "codes.npy", "signals.npy", "contacts.npy", "genes.tsv")
 
 
@@ -64,7 +65,7 @@ class WindowStore:
     """One row per gene: see ``schemas.STORE_GENE_COLUMNS``, features and labels."""
     codes: np.ndarray
     """uint8 (T,), mapped: bits 0-2 the base (0 A, 1 C, 2 G, 3 T, 4 N, 5 off the chromosome), bit 3
-    set where blacklisted."""
+    set where blacklisted, bit 4 in peaks."""
     signals: np.ndarray
     """float16 (T, 2), mapped: H3K27ac, DNase."""
     contacts: np.ndarray
@@ -91,6 +92,11 @@ class WindowStore:
     @property
     def contact_bin(self) -> int:
         return self.meta["contact_bin"]
+
+    @property
+    def has_peaks(self) -> bool:
+        """Whether the cell line's DNase peaks are known; where not, no base is in one."""
+        return self.meta["peaks_from"] is not None
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -181,6 +187,7 @@ def build_store(
     labels: dict[str, LabelInputs],
     window: WindowConfig,
     power_law: PowerLaw,
+    peaks: Path | None = None,
 ) -> None:
     """Build the store of one cell line; the folder appears whole or not at all.
 
@@ -200,6 +207,8 @@ def build_store(
         Path, resolution (bp) and normalisation; None for the power law.
     labels
         Per assay.
+    peaks
+        BED or narrowPeak of DNase peaks, where there are any.
 
     Raises
     ------
@@ -214,13 +223,15 @@ def build_store(
     sources: list[Track | ContactMap] = [*tracks, *([contact_map] if contact_map else [])]
     for source in sources:
         check_assembly(source.sizes, sizes, source.path)
+    if peaks is not None:
+        check_bed_assembly(read_bed(peaks), sizes, peaks)
     genes = _labelled_genes(genes_table, labels, sizes, window)
     for track in tracks:
         check_chromosomes(genes["chrom"], track.sizes, track.path, missing=missing)
     runs, offsets = window_runs(genes, window.length)
     genes["offset"] = offsets
     with whole_folder(out_dir, FILES) as folder:
-        digests = write_bases(folder, runs, tracks, fasta, blacklist, missing)
+        digests = write_bases(folder, runs, tracks, fasta, blacklist, peaks, missing)
         contacts, bin_size = _contacts(
             genes, contact_map, hic.missing_chromosome if hic else "error", window, power_law
         )
@@ -241,6 +252,7 @@ def build_store(
             "contact_bin": bin_size,
             "contact_bins": contacts.shape[1],
             "contacts_from": "power law" if contact_map is None else contact_map.path.name,
+            "peaks_from": None if peaks is None else peaks.name,
             "features": features,
             "assays": list(labels),
             "genes": len(genes),

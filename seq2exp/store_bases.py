@@ -16,9 +16,10 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from seq2exp.base_codes import BLACKLIST_BIT
+from seq2exp.base_codes import BLACKLIST_BIT, PEAK_BIT
+from seq2exp.bed import merged_intervals, read_bed
 from seq2exp.errors import UserError
-from seq2exp.reference import match_chromosome, open_fasta, read_blacklist, read_codes
+from seq2exp.reference import open_fasta, read_codes
 from seq2exp.tracks import Missing, Track, read_signal
 
 log = logging.getLogger(__name__)
@@ -85,9 +86,12 @@ def write_bases(
     tracks: list[Track],
     fasta_path: Path,
     blacklist: Path | None,
+    peaks: Path | None,
     missing: Missing,
 ) -> dict[str, str]:
     """Write ``codes.npy`` uint8 (T,) and ``signals.npy`` float16 (T, tracks), piece by piece.
+
+    Bases in ``blacklist`` and ``peaks`` (BED) are flagged in their code.
 
     Returns
     -------
@@ -104,17 +108,14 @@ def write_bases(
     signals = _create(folder / "signals.npy", np.float16, (bases, len(tracks)))
     hashes = {name: hashlib.sha256() for name in ("codes.npy", "signals.npy")}
     fasta = open_fasta(fasta_path)
-    excluded = _excluded(blacklist, runs)
+    flagged = {BLACKLIST_BIT: _intervals(blacklist, runs), PEAK_BIT: _intervals(peaks, runs)}
     clipping = [_Clipping(track.path) for track in tracks]
     with tqdm(total=bases, unit="bp", unit_scale=True, desc="windows", disable=None) as progress:
         for piece in _pieces(runs):
             stored = slice(piece.offset, piece.offset + piece.end - piece.start)
             codes[stored] = read_codes(fasta, piece.chrom, piece.start, piece.end)
-            for start, end in excluded.get(piece.chrom, ()):
-                first, last = max(start, piece.start), min(end, piece.end)
-                if first < last:
-                    shift = piece.offset - piece.start
-                    codes[first + shift : last + shift] |= BLACKLIST_BIT
+            for bit, intervals in flagged.items():
+                _flag(codes[stored], piece, intervals, bit)
             for column, track in enumerate(tracks):
                 values = read_signal(track, piece.chrom, piece.start, piece.end, missing=missing)
                 signals[stored, column] = clipping[column].apply(values, piece)
@@ -139,16 +140,18 @@ def _pieces(runs: list[Run]) -> Iterator[Run]:
             yield Run(run.chrom, start, end, run.offset + start - run.start)
 
 
-def _excluded(blacklist: Path | None, runs: list[Run]) -> dict[str, list[tuple[int, int]]]:
-    chroms = {run.chrom for run in runs}
-    found: dict[str, list[tuple[int, int]]] = {}
-    if blacklist is None:
-        return found
-    for chrom, start, end in read_blacklist(blacklist).itertuples(index=False):
-        name = match_chromosome(chrom, chroms)
-        if name is not None:
-            found.setdefault(name, []).append((start, end))
-    return found
+def _intervals(bed: Path | None, runs: list[Run]) -> dict[str, np.ndarray]:
+    """Intervals of a file on the chromosomes of the runs; none without a file."""
+    return {} if bed is None else merged_intervals(read_bed(bed), {run.chrom for run in runs})
+
+
+def _flag(codes: np.ndarray, piece: Run, intervals: dict[str, np.ndarray], bit: int) -> None:
+    """Set a bit in the codes of a piece wherever an interval lies."""
+    places = intervals.get(piece.chrom, np.zeros((0, 2), dtype=np.int64))
+    first = np.searchsorted(places[:, 1], piece.start, side="right")
+    last = np.searchsorted(places[:, 0], piece.end)
+    for start, end in places[first:last] - piece.start:
+        codes[max(start, 0) : end] |= bit
 
 
 class _Clipping:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from seq2exp.errors import UserError
-from seq2exp.schemas import RUN_KEYS, whole_file, write_table
+from seq2exp.evaluation_config import FULL_VIEW
+from seq2exp.metrics import accuracy
+from seq2exp.schemas import RUN_KEYS, VIEW_COLUMNS, read_table, whole_file, write_table
 
 GROUP = ("cell_line", "assay", "model", "kind")
 FIGURES = (
@@ -22,6 +24,11 @@ FIGURES = (
     *("auprc_mask", "auprc_sequence_part", "auprc_prior", "auprc_dnase", "base_rate"),
     *("auroc_mask", "auroc_sequence_part", "auroc_prior", "auroc_dnase"),
     *("effect_auroc", "effect_pearson"),
+)
+VIEW_KEY = ("cell_line", "assay", "model", "view")
+VIEW_FIGURES = (
+    *("pearson", "mse", "mae", "mask_ratio"),
+    *("pearson_change", "mse_change", "mae_change"),
 )
 FOLD = "fold_"
 """How the folds of a run's regions in reference regions begin; the name of the reference follows."""
@@ -111,6 +118,66 @@ def _row(key: tuple[Any, ...], runs: list[dict[str, Any]], names: Iterable[str])
         if len(runs) > 1:
             row[f"{name}_sd"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
     return row
+
+
+# --------------------------------------------------------------------------- views
+
+
+def write_view_summary(
+    tables: Sequence[Path], runs: Sequence[Mapping[str, Any]], *, out_table: Path
+) -> None:
+    """Average what each view is worth over the runs of each cell line, assay and model.
+
+    Parameters
+    ----------
+    tables
+        views.tsv of every run.
+    runs
+        Of each: ``cell_line``, ``assay`` and ``model``.
+    out_table
+        A row a cell line, assay, model and view: ``runs``, ``test_genes``, means of VIEW_FIGURES
+        over the runs and their sample standard deviations ``..._sd``; ``..._change`` is the figure
+        less that of the same run's full view. Of a skipped view the reason alone.
+    """
+    rows: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for path, run in zip(tables, runs, strict=True):
+        for view, figures in _views_of(read_table(path, VIEW_COLUMNS)).items():
+            key = (run["cell_line"], run["assay"], run["model"], view)
+            rows.setdefault(key, []).append(figures)
+    summary = [
+        {**dict(zip(VIEW_KEY, key, strict=True)), **_means_of(found)} for key, found in rows.items()
+    ]
+    spread = [f"{name}_sd" for name in VIEW_FIGURES]
+    pairs = [name for pair in zip(VIEW_FIGURES, spread, strict=True) for name in pair]
+    columns = [*VIEW_KEY, "runs", "test_genes", *pairs, "skipped"]
+    write_table(pd.DataFrame(summary, columns=columns), out_table)
+
+
+def _views_of(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Figures of each view of one run."""
+    figures: dict[str, dict[str, Any]] = {}
+    for view, genes in table.groupby("view", sort=False):
+        if genes["skipped"].iloc[0]:
+            figures[str(view)] = {"skipped": genes["skipped"].iloc[0]}
+            continue
+        found = accuracy(genes["observed"], genes["predicted"])
+        own = {"pearson": found.pearson, "mse": found.mse, "mae": found.mae}
+        full = figures.get(FULL_VIEW, own)
+        changes = {f"{name}_change": value - full[name] for name, value in own.items()}
+        ratio = genes["mask_ratio"].mean()
+        figures[str(view)] = {**own, **changes, "mask_ratio": ratio, "test_genes": found.n}
+    return figures
+
+
+def _means_of(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Means over the runs, which agree on whether the view is skipped."""
+    figures = pd.DataFrame(runs)
+    if "skipped" in figures:
+        return {"runs": len(runs), "skipped": runs[0]["skipped"]}
+    means: dict[str, Any] = {"runs": len(runs)}
+    for name in map(str, figures):
+        means |= {name: figures[name].mean(), f"{name}_sd": figures[name].std(ddof=1)}
+    return means
 
 
 # --------------------------------------------------------------------------- printing

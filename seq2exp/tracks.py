@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -14,8 +14,11 @@ import pyBigWig
 from seq2exp.bigwig_file import require_whole_bigwig
 from seq2exp.errors import UserError
 from seq2exp.reference import match_chromosome, shown
+from seq2exp.schemas import whole_file
 
 log = logging.getLogger(__name__)
+
+_PIECE = 1 << 22
 
 Missing = Literal["error", "zeros"]
 """What to do where a file lacks a chromosome (``window.missing_chromosome``)."""
@@ -128,6 +131,34 @@ def read_known(track: Track, name: str, start: int, end: int) -> np.ndarray:
         raise UserError(
             f"{track.path}: damaged data at {name}:{start}-{end}; get the file again"
         ) from None
+
+
+def write_bedgraph(bigwig: Path, out: Path) -> None:
+    """Write a bigWig as bedGraph, sorted by chromosome as in the file and by start.
+
+    Raises
+    ------
+    UserError
+        The bigWig is not one, or damaged.
+    """
+    track = open_bigwig(bigwig)
+    with whole_file(out) as temporary, open(temporary, "w", encoding="utf-8") as handle:
+        for chrom, size in track.sizes.items():
+            for start in range(0, size, _PIECE):
+                handle.writelines(_bedgraph_lines(track, chrom, start, min(start + _PIECE, size)))
+
+
+def _bedgraph_lines(track: Track, chrom: str, start: int, end: int) -> Iterator[str]:
+    """Yield the intervals that overlap [start, end), cut to it."""
+    try:
+        intervals = track.handle.intervals(chrom, start, end) or ()
+    except RuntimeError:
+        raise UserError(
+            f"{track.path}: damaged data at {chrom}:{start}-{end}; get the file again"
+        ) from None
+    for first, last, value in intervals:
+        if value == value:  # no NaN
+            yield f"{chrom}\t{max(first, start)}\t{min(last, end)}\t{value:.6g}\n"
 
 
 def check_chromosomes(

@@ -22,7 +22,7 @@ from seq2exp.model_config import ModelConfig
 from seq2exp.models import ExpressionModel
 from seq2exp.models.signal_linear import SignalLinear
 from seq2exp.packing import unpack
-from seq2exp.runs import Run, Splits, TrainingJob, in_order, open_splits, uses_cuda
+from seq2exp.runs import Run, Splits, TrainingJob, in_order, open_splits, uses_cuda, with_teacher
 from seq2exp.schemas import HISTORY_COLUMNS, PROMOTER_ACTIVITY, whole_file, write_table
 from seq2exp.store import WindowStore, open_store
 from seq2exp.training_config import TrainingConfig
@@ -38,6 +38,7 @@ def train(
     model: ModelConfig,
     training: TrainingConfig,
     *,
+    teacher: Path | None = None,
     out_checkpoint: Path,
     out_metrics: Path,
     out_history: Path,
@@ -53,6 +54,8 @@ def train(
         Assay, fold, seed and the model's name.
     model, training
         Settings.
+    teacher
+        model.ckpt of the trained model whose mask the model takes, for kinds that do.
     out_checkpoint, out_metrics, out_history
         model.ckpt, metrics.json, history.csv.
     work_dir
@@ -64,7 +67,7 @@ def train(
     Stopped
         SIGTERM or SIGUSR1 asked for it; started again, training goes on.
     """
-    job = TrainingJob(store_dir, folds_table, run, model, training)
+    job = with_teacher(TrainingJob(store_dir, folds_table, run, model, training, teacher))
     store = open_store(store_dir)
     if store.feature_names == (PROMOTER_ACTIVITY,):
         log.warning("no mRNA features: promoter activity is the only gene feature")
@@ -89,12 +92,17 @@ def train(
     metrics = {
         **meta,
         "steps": 0 if isinstance(network, SignalLinear) else training.steps,
-        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "parameters": sum(p.numel() for p in network.parameters() if p.requires_grad),
         **{f"{name}_genes": len(dataset) for name, dataset in splits._asdict().items()},
         **figures,
         "seconds": round(fitted.seconds, 1),
+        "settings": {
+            "window": shape._asdict(),
+            "model": model.model_dump(mode="json"),
+            "training": training.model_dump(mode="json", exclude=set(TrainingConfig.HOW)),
+        },
     }
-    save_checkpoint(out_checkpoint, network, model, shape, meta)
+    save_checkpoint(out_checkpoint, network, job.model, shape, meta)
     write_figures(metrics, fitted, out_metrics, out_history)
     for name in (RESUME, FITTED):  # a later run with the same settings starts anew
         (folder / name).unlink(missing_ok=True)
@@ -147,7 +155,9 @@ def measure(
     network.to(device).eval()
     labels, predictions, ratios = [], [], []
     for packed in in_order(dataset, training):
-        batch = unpack(packed.to(device), contact_bin=contact_bin)
+        batch = unpack(
+            packed.to(device), contact_bin=contact_bin, has_peaks=dataset.store.has_peaks
+        )
         output = network(batch)
         labels.append(batch.label)
         predictions.append(output.prediction)

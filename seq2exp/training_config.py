@@ -52,7 +52,7 @@ class TrainingConfig(Strict):
     devices: PositiveInt = 1
     """Processes per node, one GPU each (on a CPU: a share of the threads each)."""
     nodes: PositiveInt = 1
-    """Machines; more than one within a Slurm job only."""
+    """Machines; more than one only as nodes of a Slurm job."""
     accumulate: PositiveInt = 1
     """Passes, one after another, into which each process divides its share of a batch."""
 

@@ -19,8 +19,8 @@ from seq2exp.augment import apply_views, draw_views
 from seq2exp.batching import Share
 from seq2exp.metrics import accuracy
 from seq2exp.models.interface import ExpressionModel
-from seq2exp.packing import PackedBatch, unpack
-from seq2exp.recipe import expression_loss, learning_rate
+from seq2exp.packing import Batch, PackedBatch, unpack
+from seq2exp.recipe import learning_rate
 from seq2exp.stopping import StopSignals
 from seq2exp.training_config import AugmentConfig, TrainingConfig
 
@@ -31,7 +31,7 @@ TRAIN_METRICS = ("train_loss", "train_kl")
 
 
 class ExpressionTask(L.LightningModule):
-    """A model, its loss and its validation metrics.
+    """A model in training, and its validation metrics.
 
     Parameters
     ----------
@@ -39,15 +39,13 @@ class ExpressionTask(L.LightningModule):
         Any model of the registry.
     training
         The recipe.
-    kl_weight
-        Weight of the mask's KL.
     label_scale
         Standard deviation by which the loss divides labels; 1 where they are not standardised.
     seed
         Masks and views of step s are drawn from (seed, s) for each position in the batch, so that
         a resumed run draws the same, whatever the number of processes and passes.
-    contact_bin
-        bp per Hi-C bin of the window store.
+    contact_bin, has_peaks
+        Of the window store: bp per Hi-C bin, and whether it knows the peaks.
     share
         What this process computes of each batch.
     validation_genes
@@ -59,17 +57,17 @@ class ExpressionTask(L.LightningModule):
         model: ExpressionModel,
         training: TrainingConfig,
         *,
-        kl_weight: float,
         label_scale: float,
         seed: int,
         contact_bin: int,
+        has_peaks: bool = False,
         share: Share,
         validation_genes: int,
     ) -> None:
         super().__init__()
         self.model, self.training_config = model, training
-        self.kl_weight, self.label_scale = kl_weight, label_scale
-        self.seed, self.contact_bin = seed, contact_bin
+        self.label_scale = label_scale
+        self.seed, self.contact_bin, self.has_peaks = seed, contact_bin, has_peaks
         self.share, self.validation_genes = share, validation_genes
         self._validated: list[tuple[Tensor, ...]] = []
 
@@ -78,17 +76,19 @@ class ExpressionTask(L.LightningModule):
         own = self.share.positions(windows, batch_idx)
         step = np.random.SeedSequence([self.seed, self.global_step])
         seeds = step.generate_state(windows, np.uint64)[own].tolist()
-        batch = unpack(self.augmented(packed, windows, own), contact_bin=self.contact_bin)
+        batch = self.unpacked(self.augmented(packed, windows, own))
         output = self.model(batch._replace(seeds=tuple(seeds)))
-        loss = expression_loss(
-            output, batch.label, kl_weight=self.kl_weight, label_scale=self.label_scale
-        )
+        loss = self.model.loss(output, batch.label, label_scale=self.label_scale)
         self.log_dict(
             {"train_loss": loss.total.detach(), "train_kl": loss.kl.detach()},
             batch_size=len(batch.label),
             sync_dist=self.share.processes > 1,
         )
         return loss.total
+
+    def unpacked(self, packed: PackedBatch) -> Batch:
+        """Expand windows as the model reads them."""
+        return unpack(packed, contact_bin=self.contact_bin, has_peaks=self.has_peaks)
 
     def augmented(self, packed: PackedBatch, windows: int, own: slice) -> PackedBatch:
         """Windows as this step sees them; ``own`` of the batch's ``windows``."""
@@ -99,17 +99,16 @@ class ExpressionTask(L.LightningModule):
         return apply_views(packed, views.part(own), augment, contact_bin=self.contact_bin)
 
     def validation_step(self, packed: PackedBatch, batch_idx: int) -> None:
-        batch = unpack(packed, contact_bin=self.contact_bin)
+        batch = self.unpacked(packed)
         output = self.model(batch)
         mask_ratio = (
             torch.full_like(output.prediction, torch.nan)
             if output.mask is None
             else output.mask.mean(dim=1)
         )
-        loss = expression_loss(
-            output, batch.label, kl_weight=self.kl_weight, label_scale=self.label_scale
-        ).total.expand_as(output.prediction)
-        self._validated.append((batch.label, output.prediction, mask_ratio, loss))
+        loss = self.model.loss(output, batch.label, label_scale=self.label_scale).total
+        figures = (batch.label, output.prediction, mask_ratio, loss.expand_as(output.prediction))
+        self._validated.append(figures)
 
     def on_validation_epoch_end(self) -> None:
         own = torch.stack([torch.cat(part) for part in zip(*self._validated, strict=True)])
@@ -150,7 +149,7 @@ class ExpressionTask(L.LightningModule):
     def configure_optimizers(self) -> Any:
         recipe = self.training_config
         optimizer = AdamW(
-            self.model.parameters(),
+            [weight for weight in self.model.parameters() if weight.requires_grad],
             lr=recipe.learning_rate,
             betas=recipe.betas,
             weight_decay=recipe.weight_decay,

@@ -28,19 +28,24 @@ class WindowDataset:
     gene_rows
         Rows of the store's genes, from :func:`split_rows`.
     assay
-        Whose labels to give.
+        Whose labels to give; NaN if None.
     window_length
         Centre crop in bp; the stored length if None.
     """
 
     def __init__(
-        self, store_dir: Path, gene_rows: np.ndarray, assay: str, window_length: int | None = None
+        self,
+        store_dir: Path,
+        gene_rows: np.ndarray,
+        assay: str | None,
+        window_length: int | None = None,
     ) -> None:
         self.store = open_store(store_dir)
         self.gene_rows = np.asarray(gene_rows, dtype=np.int64)
         self.window_length = window_length or self.store.window_length
         _crop(self.store, self.window_length)
-        self.labels = self.store.labels(assay)[self.gene_rows]
+        labels = np.full(len(self.store.genes), np.nan, np.float32)
+        self.labels = (labels if assay is None else self.store.labels(assay))[self.gene_rows]
         """float32 (len(self),)."""
 
     def __len__(self) -> int:

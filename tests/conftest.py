@@ -36,6 +36,22 @@ GENES = [
 ]
 
 
+# Out of order, spelled 1 and chr1, overlapping (1,150 to 1,400), over a window's end (7,000), and on a
+# sequence that the genome lacks.
+PEAKS = "".join(
+    f"{chrom}\t{start}\t{end}\tp\t500\t.\t7.5\t-1\t-1\t50\n"
+    for chrom, start, end in [
+        *[("chr2", 3_900, 4_101), ("1", 1_150, 1_300), ("chr1", 200, 255), ("chr1", 1_290, 1_400)],
+        *[("chr1", 6_950, 7_050), ("chrUn", 1, 900), ("chr3", 5_099, 5_100)],
+    ]
+)
+IN_PEAKS = {
+    "chr1": {*range(200, 255), *range(1_150, 1_400), *range(6_950, 7_050)},
+    "chr2": {*range(3_900, 4_101)},
+    "chr3": {5_099},
+}
+
+
 @dataclass(frozen=True)
 class Toy:
     """Paths of the toy files, and the arrays they were written from."""
@@ -70,6 +86,7 @@ class Toy:
             },
             "window": self.window,
             "power_law": PowerLaw(bin=CONTACT_BIN),
+            "peaks": self.path("peaks.narrowPeak"),
         }
 
 
@@ -120,6 +137,7 @@ def toy(tmp_path_factory) -> Toy:
     counts = np.triu(counts) + np.triu(counts, 1).T
     write_cooler(folder / "contacts.cool", SIZES, CONTACT_BIN, counts)
     (folder / "blacklist.bed").write_text("chr1\t250\t260\tx\nchr1\t11990\t12000\nchr2\t0\t10\n")
+    (folder / "peaks.narrowPeak").write_text(PEAKS)
     genes = pd.DataFrame(GENES, columns=["gene_id", "chrom", "tss", "strand"])
     genes.insert(1, "gene_name", genes["gene_id"].str.lower())
     genes.to_csv(folder / "genes.tsv", sep="\t", index=False)

@@ -18,6 +18,7 @@ with job(snakemake):
         blacklist=Path(given.blacklist) if given.blacklist else None,
         hic=HiCInputs(Path(given.hic), **params.hic) if given.hic else None,
         labels={assay: LabelInputs(**label) for assay, label in params.labels.items()},
+        peaks=Path(given.peaks) if given.peaks else None,
         window=WindowConfig(**params.window),
         power_law=PowerLaw(**params.power_law),
     )

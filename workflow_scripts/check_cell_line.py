@@ -17,6 +17,7 @@ with job(snakemake):
         *(Path(given[name]) for name in ("h3k27ac", "dnase")),
         hic=HiCInputs(Path(given.hic), **params.hic) if given.hic else None,
         labels={assay: LabelInputs(**label) for assay, label in params.labels.items()},
+        peaks=Path(given.peaks) if given.peaks else None,
     )
     reference = read_reference(*map(Path, (given.chrom_sizes, given.genes, given.dropped)))
     outputs = {"out_table": Path(out.table), "out_promoters": Path(out.promoters)}

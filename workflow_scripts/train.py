@@ -17,6 +17,7 @@ with job(snakemake):
         Run(wildcards.assay, int(wildcards.fold), int(wildcards.seed), wildcards.model),
         TypeAdapter(ModelConfig).validate_python(snakemake.params.model),
         TrainingConfig(**snakemake.params.training, **how),
+        teacher=Path(snakemake.input.teacher) if snakemake.input.teacher else None,
         out_checkpoint=Path(snakemake.output.checkpoint),
         out_metrics=Path(snakemake.output.metrics),
         out_history=Path(snakemake.output.history),

@@ -12,6 +12,7 @@ import pandas as pd
 from seq2exp.config import WindowConfig
 from seq2exp.contacts import HiCInputs, open_contact_map
 from seq2exp.doctor import hic as contact_maps
+from seq2exp.doctor import peaks as dnase_peaks
 from seq2exp.doctor.assemblies import infer_assembly
 from seq2exp.doctor.checkup import Checkup
 from seq2exp.doctor.compare import Promoters
@@ -32,6 +33,7 @@ from seq2exp.schemas import GENE_COLUMNS, label_column, read_table
 from seq2exp.tracks import check_assembly, open_bigwig
 
 NOT_FETCHED = "not fetched yet"
+NOT_CALLED = "not called yet"
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,9 @@ class CellLine:
     dnase: Path
     hic: HiCInputs | None
     labels: Mapping[str, LabelInputs]
+    peaks: Path | None = None
     absent: Mapping[Path, str] = field(default_factory=dict)
-    """Files that are not examined, and why: NOT_FETCHED, or what is wrong with them."""
+    """Files that are not examined, and why: NOT_FETCHED, NOT_CALLED, or what is wrong with them."""
 
     def signals(self) -> dict[str, Path]:
         """The two signal tracks by item."""
@@ -114,6 +117,8 @@ def check_cell_line(
             judge_signal(checkup, item)
     if cell_line.hic is not None:
         _examine_map(checkup, cell_line, cell_line.hic, reference, window)
+    if cell_line.peaks is not None:
+        _examine_peaks(checkup, cell_line, cell_line.peaks, reference, window)
     for item, path in cell_line.label_tracks().items():
         if _is_there(checkup, item, path, cell_line.absent):
             with checkup.examining(item):
@@ -131,7 +136,7 @@ def check_cell_line(
 def _is_there(checkup: Checkup, item: str, path: Path, absent: Mapping[Path, str]) -> bool:
     state = absent.get(path)
     checkup.note(item, file=str(path))
-    if state == NOT_FETCHED:
+    if state in (NOT_FETCHED, NOT_CALLED):
         checkup.note(item, state=state)
     elif state is not None:
         checkup.say("error", item, state)
@@ -194,6 +199,29 @@ def _examine_map(
                 f"has no chromosome {lacking}, where genes are; set hic.missing_chromosome to "
                 "distance (the map's mean contact at each distance) or zeros",
             )
+
+
+def _examine_peaks(
+    checkup: Checkup,
+    cell_line: CellLine,
+    path: Path,
+    reference: Reference | None,
+    window: WindowConfig,
+) -> None:
+    item = dnase_peaks.ITEM
+    if not _is_there(checkup, item, path, cell_line.absent) or reference is None:
+        return
+    with checkup.examining(item):
+        dnase = None if cell_line.dnase in cell_line.absent else open_bigwig(cell_line.dnase)
+        try:
+            dnase_peaks.note_peaks(
+                *(checkup, path, reference.genes, reference.chrom_sizes, dnase),
+                length=window.length,
+                promoter_length=window.promoter_length,
+            )
+        finally:
+            if dnase is not None:
+                dnase.handle.close()
 
 
 def _examine_labels(

@@ -12,6 +12,7 @@ from seq2exp.config import Config
 from seq2exp.contacts import HiCInputs
 from seq2exp.doctor.assemblies import assemblies, infer_assembly
 from seq2exp.doctor.cell_line import (
+    NOT_CALLED,
     NOT_FETCHED,
     CellLine,
     Reference,
@@ -23,7 +24,7 @@ from seq2exp.doctor.compare import compare_cell_lines
 from seq2exp.doctor.genes import note_splits
 from seq2exp.expression import LabelInputs
 from seq2exp.folds import assign_folds
-from seq2exp.inputs import hic_settings, label_settings
+from seq2exp.inputs import called_peaks, hic_settings, label_settings, peaks_file
 from seq2exp.preflight import problems
 from seq2exp.reference import prepare_genome, read_chrom_sizes
 from seq2exp.source_config import Source
@@ -54,6 +55,10 @@ def check(config: Config) -> list[Checkup]:
                 shared.note(key, state=NOT_FETCHED)
             elif path in absent:
                 shared.say("error", key, absent[path])
+    for name in called_peaks(config):
+        path = Path(str(peaks_file(config, copies, name)))
+        if not path.exists():
+            absent[path] = NOT_CALLED
     missing = sum(state == NOT_FETCHED for state in absent.values())
     if missing:
         shared.say(
@@ -92,12 +97,14 @@ def _cell_line(
     paths = {key: str(path) for key, path in files.items()}
     hic = hic_settings(config, name)
     labels = label_settings(config, paths, name)
+    peaks = peaks_file(config, paths, name)
     return CellLine(
         name,
         h3k27ac=files[f"{key}.h3k27ac"],
         dnase=files[f"{key}.dnase"],
         hic=None if hic is None else HiCInputs(files[f"{key}.hic"], **hic),
         labels={assay: LabelInputs(**given) for assay, given in labels.items()},
+        peaks=None if peaks is None else Path(peaks),
         absent=absent,
     )
 

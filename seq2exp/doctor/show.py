@@ -15,6 +15,7 @@ from seq2exp.doctor.checkup import Checkup, Value
 from seq2exp.doctor.compare import RHO_WITH
 from seq2exp.doctor.genes import ITEM as GENES
 from seq2exp.doctor.hic import ITEM as HIC
+from seq2exp.doctor.peaks import ITEM as PEAKS
 from seq2exp.schemas import whole_file
 
 WIDTH = 110
@@ -42,7 +43,7 @@ LABELS = {
     "r H3K27ac": "rho_h3k27ac",
     "r DNase": "rho_dnase",
 }
-SHARES = {"covered", "zero", "active", "n_mean", "n_max"}
+SHARES = {"covered", "zero", "active", "n_mean", "n_max", "in_peaks", "promoters"}
 LEGEND = (
     "covered: bases with data; zero: bases that read 0; active: bases above the half of the mask's "
     "prior; at TSS: mean within 500 bp of a TSS over the mean of the windows; r: Spearman, labels "
@@ -81,7 +82,7 @@ def _show(checkup: Checkup, console: Console) -> None:
         ]
         if rows:
             console.print(_table(checkup, rows, columns))
-    lines = [_genes_line(checkup), _contacts_line(checkup)]
+    lines = [_genes_line(checkup), _contacts_line(checkup), _peaks_line(checkup)]
     lines += [_label_line(checkup, item) for item in items]
     lines += [_file_line(checkup, item) for item in items]
     for line in filter(None, lines):
@@ -119,6 +120,17 @@ def _contacts_line(checkup: Checkup) -> str:
     return (
         f"hic: a TSS's bin has {_written('', own)} contacts with itself (median of {count} genes)"
     )
+
+
+def _peaks_line(checkup: Checkup) -> str:
+    count, enrichment = checkup.get(PEAKS, "peaks"), checkup.get(PEAKS, "enrichment")
+    if count is None:
+        return ""
+    shares = [_written(name, checkup.get(PEAKS, name)) for name in ("in_peaks", "promoters")]
+    dnase = (
+        "" if enrichment is None else f"; DNase in them {_written('at_tss', enrichment)} its mean"
+    )
+    return f"peaks: {count}, over {shares[0]} of the bases and {shares[1]} of the promoters{dnase}"
 
 
 def _label_line(checkup: Checkup, item: str) -> str:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from seq2exp.bed import read_bed
 from seq2exp.config import PowerLaw
 from seq2exp.contacts import ContactMap, HiCInputs, check_vectors, open_contact_map, tss_contacts
 from seq2exp.evidence.crispri import (
@@ -28,7 +29,7 @@ from seq2exp.evidence.crispri import (
     read_pairs,
 )
 from seq2exp.evidence.intervals import overlapping_rows
-from seq2exp.reference import match_chromosome, read_blacklist, read_chrom_sizes
+from seq2exp.reference import match_chromosome, read_chrom_sizes
 from seq2exp.schemas import write_table
 from seq2exp.tracks import Missing, Track, check_assembly, open_bigwig, read_signal
 
@@ -139,7 +140,7 @@ def candidate_tiles(
     tracks
         H3K27ac, DNase.
     """
-    excluded = pd.DataFrame(columns=PLACE) if blacklist is None else read_blacklist(blacklist)
+    excluded = pd.DataFrame(columns=PLACE) if blacklist is None else read_bed(blacklist)
     tables = []
     for chrom in sorted(tested["chrom"].unique()):
         means = np.stack([_tile_means(track, chrom, sizes[chrom], missing) for track in tracks])

@@ -8,7 +8,7 @@ from pathlib import Path
 from seq2exp.evidence.enrichment import enrichment
 from seq2exp.evidence.equal_bases import PEAKS, equal_bases
 from seq2exp.evidence.outputs import write_run_figures
-from seq2exp.evidence.references import ReferenceInputs, read_regions
+from seq2exp.evidence.references import ReferenceInputs, read_peaks, read_regions
 from seq2exp.masks import open_masks
 from seq2exp.regions import read_elements
 from seq2exp.schemas import PREDICTION_COLUMNS, read_table, write_table
@@ -51,7 +51,7 @@ def write_reference_scores(
     sets = {name: read_regions(inputs, chroms) for name, inputs in references.items()}
     called = read_elements(elements)
     promoter_length = int(masks.meta["promoter_length"])
-    own_peaks = {} if peaks is None else {PEAKS: read_regions(ReferenceInputs(peaks), chroms)}
+    own_peaks = {} if peaks is None else {PEAKS: read_peaks(peaks, chroms)}
     found = enrichment(
         called[called["gene_id"].isin(test)],
         store,

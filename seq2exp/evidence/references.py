@@ -12,6 +12,7 @@ from typing import IO, NamedTuple, cast
 import numpy as np
 import pandas as pd
 
+from seq2exp.bed import read_bed
 from seq2exp.errors import UserError
 from seq2exp.evidence.intervals import union
 from seq2exp.filetypes import require_kind
@@ -75,6 +76,15 @@ def read_regions(inputs: ReferenceInputs, chroms: Collection[str]) -> pd.DataFra
                 f"{path}: no region has {' or '.join(values)} in column {column}, which holds "
                 f"{shown(sorted(kept))}; correct values"
             )
+    return _on_genome(table, chroms, path)
+
+
+def read_peaks(path: Path, chroms: Collection[str]) -> pd.DataFrame:
+    """Read a cell line's peaks, as its window store does: the result of :func:`read_regions`."""
+    return _on_genome(read_bed(path), chroms, path)
+
+
+def _on_genome(table: pd.DataFrame, chroms: Collection[str], path: Path) -> pd.DataFrame:
     names = {chrom: match_chromosome(chrom, chroms) for chrom in table["chrom"].unique()}
     here = table.assign(chrom=table["chrom"].map(names)).dropna(subset="chrom")
     if here.empty:

@@ -141,7 +141,7 @@ def _locus(
     tracks |= {name: values[mask_row].astype(np.float32) for name, values in masks.tracks()}
     start = gene.tss - length // 2
     step = -(-length // POINTS)
-    half = store.promoter_length // 2
+    half = min(store.promoter_length, length) // 2
     runs = zip(*constant_runs(blacklisted), strict=True)
     if planted is not None:
         planted = _overlapping(planted, gene.chrom, start, start + length)

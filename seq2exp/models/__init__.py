@@ -4,16 +4,34 @@ from __future__ import annotations
 
 from seq2exp.model_config import ModelConfig
 from seq2exp.models.caduceus import Caduceus
-from seq2exp.models.interface import ExpressionModel, InputShape, Output
-from seq2exp.models.seq2exp import Seq2ExpSoft
+from seq2exp.models.enformer import Enformer
+from seq2exp.models.epinformer import EPInformer
+from seq2exp.models.hyena import Hyena
+from seq2exp.models.interface import ExpressionModel, InputShape, Loss, Output
+from seq2exp.models.mamba import Mamba
+from seq2exp.models.peaks_mask import PeaksMask
+from seq2exp.models.prism import Prism
+from seq2exp.models.seq2exp_gated import Seq2ExpGated
+from seq2exp.models.seq2exp_hard import Seq2ExpHard
+from seq2exp.models.seq2exp_retrain import Seq2ExpRetrain
+from seq2exp.models.seq2exp_soft import Seq2ExpSoft
 from seq2exp.models.signal_linear import SignalLinear
 
-__all__ = ["MODELS", "ExpressionModel", "InputShape", "Output", "build_model"]
+__all__ = ["MODELS", "ExpressionModel", "InputShape", "Loss", "Output", "build_model"]
 
 MODELS = {
     "seq2exp_soft": Seq2ExpSoft,
+    "seq2exp_gated": Seq2ExpGated,
+    "seq2exp_hard": Seq2ExpHard,
+    "seq2exp_retrain": Seq2ExpRetrain,
+    "peaks_mask": PeaksMask,
     "caduceus": Caduceus,
     "caduceus_signals": Caduceus,
+    "mamba": Mamba,
+    "hyena": Hyena,
+    "enformer": Enformer,
+    "epinformer": EPInformer,
+    "prism": Prism,
     "signal_linear": SignalLinear,
 }
 

@@ -5,11 +5,15 @@ Axes: B batch, L window length (bp), P promoter length (bp), S signals, F gene f
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from seq2exp.bottleneck import promoter_slice
+from seq2exp.model_config import SIGNALS, Signal
 from seq2exp.packing import Batch
 
 
@@ -26,6 +30,19 @@ class Output(NamedTuple):
     """(B, L)."""
     kl: Tensor | None = None
     """Scalar, KL of the mask from its marginal."""
+    for_loss: dict[str, Tensor] | None = None
+    """In training: what the model's own loss reads beside the above."""
+
+
+class Loss(NamedTuple):
+    """Parts of the training loss; scalars."""
+
+    total: Tensor
+    """What training minimises."""
+    prediction: Tensor
+    """How far the predictions are from the labels."""
+    kl: Tensor
+    """Of the mask, unweighted; 0 for models without one."""
 
 
 class InputShape(NamedTuple):
@@ -33,7 +50,24 @@ class InputShape(NamedTuple):
 
     window_length: int
     promoter_length: int
+    """At most the window's length: a window shorter than the promoter is promoter alone."""
     n_gene_features: int
+
+
+def keep_signals(batch: Batch, kept: Sequence[Signal]) -> Batch:
+    """Set the signals that a model does not have to 0, and promoter activity with them.
+
+    Promoter activity, the last gene feature, is made of H3K27ac and DNase; without one of them it is
+    0 as well.
+    """
+    if set(kept) == set(SIGNALS):
+        return batch
+    left_out = [name not in kept for name in SIGNALS]
+    signals = batch.signals.masked_fill(torch.tensor(left_out, device=batch.signals.device), 0.0)
+    features = batch.gene_features
+    if left_out[0] or left_out[1]:
+        features = torch.cat([features[:, :-1], torch.zeros_like(features[:, -1:])], dim=-1)
+    return batch._replace(signals=signals, gene_features=features)
 
 
 def network_signals(signals: Tensor, transform: str) -> Tensor:
@@ -63,14 +97,15 @@ class ExpressionHead(nn.Module):
     label_mean: Tensor
     label_scale: Tensor
 
-    def __init__(self, d_model: int, shape: InputShape) -> None:
+    def __init__(self, d_model: int, shape: InputShape, hidden: int | None = None) -> None:
         super().__init__()
+        width = hidden or d_model
         self.mlp = nn.Sequential(
-            nn.Linear(d_model + shape.n_gene_features, d_model),
+            nn.Linear(d_model + shape.n_gene_features, width),
             nn.ReLU(),
-            nn.Linear(d_model, d_model),
+            nn.Linear(width, width),
             nn.ReLU(),
-            nn.Linear(d_model, 1),
+            nn.Linear(width, 1),
         )
         self.register_buffer("label_mean", torch.zeros(()))
         self.register_buffer("label_scale", torch.ones(()))
@@ -94,8 +129,54 @@ def zero_biases(model: nn.Module) -> None:
             nn.init.zeros_(layer.bias)
 
 
+def promoter_of(batch: Batch, shape: InputShape) -> slice:
+    """The central promoter of a batch's windows, which may be shorter than those trained on."""
+    return promoter_slice(batch.sequence.shape[1], shape.promoter_length)
+
+
 class ExpressionModel(nn.Module):
-    """Base of every model: a forward pass from a Batch to an Output."""
+    """Base of every model: a forward pass from a Batch to an Output, and what training minimises."""
+
+    config: Any
+    """Settings of the model's kind (:mod:`seq2exp.model_config`)."""
+
+    reads_signals = False
+    """Whether the prediction depends on the signals of the window."""
+    hard_mask: ClassVar[bool] = False
+    """Whether its mask, in evaluation, is of zeros and ones: the ones are its regions as they are."""
+    evidence_tracks: tuple[str, ...] = ()
+    """What :meth:`evidence` gives, by the names of the mask store."""
+
+    def evidence(self, batch: Batch, output: Output) -> dict[str, Tensor]:
+        """Tell what sequence and signals each say of the mask; (B, L) each.
+
+        Parameters
+        ----------
+        batch, output
+            What the model was given, and what it gave.
+        """
+        return {}
 
     def forward(self, batch: Batch) -> Output:
         raise NotImplementedError
+
+    def loss(self, output: Output, label: Tensor, *, label_scale: float = 1.0) -> Loss:
+        """Smooth-L1 of the prediction, and where there is a KL, the config's ``kl_weight`` times it.
+
+        Parameters
+        ----------
+        output
+            Of a forward pass, with prediction (B,).
+        label
+            (B,).
+        label_scale
+            The label's standard deviation where training standardises it: errors are divided by it.
+        """
+        prediction = F.smooth_l1_loss(output.prediction / label_scale, label / label_scale)
+        if output.kl is None:
+            return Loss(prediction, prediction, prediction.new_zeros(()))
+        return Loss(prediction + self.config.kl_weight * output.kl, prediction, output.kl)
+
+    def reads_length(self, length: int) -> bool:
+        """Whether it can also read its windows cropped to ``length`` bp about the TSS."""
+        return False

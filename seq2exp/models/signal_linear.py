@@ -20,13 +20,13 @@ from seq2exp.packing import Batch
 class SignalLinear(ExpressionModel):
     """Fitted in closed form by :meth:`fit`; has no trainable parameters."""
 
+    reads_signals = True
     coefficients: Tensor
     intercept: Tensor
 
     def __init__(self, config: SignalLinearConfig, shape: InputShape) -> None:
         super().__init__()
         self.config = config
-        self.centre = shape.window_length // 2
         self.register_buffer(
             "coefficients", torch.zeros(2 * len(config.spans), dtype=torch.float64)
         )
@@ -34,8 +34,9 @@ class SignalLinear(ExpressionModel):
 
     def features(self, signals: Tensor) -> Tensor:
         """Map raw signals (B, L, 3) to log1p means (B, 2 P)."""
+        centre = signals.shape[1] // 2
         means = [
-            signals[:, self.centre - span : self.centre + span, :2].double().mean(dim=1)
+            signals[:, centre - span : centre + span, :2].double().mean(dim=1)
             for span in self.config.spans
         ]
         return torch.cat(means, dim=-1).log1p()
@@ -55,3 +56,6 @@ class SignalLinear(ExpressionModel):
     def forward(self, batch: Batch) -> Output:
         prediction = self.features(batch.signals) @ self.coefficients + self.intercept
         return Output(prediction.float())
+
+    def reads_length(self, length: int) -> bool:
+        return 2 * max(self.config.spans) <= length

@@ -37,6 +37,8 @@ from seq2exp.simulate.signals import ASSAYS, draw_tracks
 __all__ = ["Settings", "noise_ceiling", "simulate"]
 
 STAMP = "simulation.json"
+FORMAT = 2
+"""Of the folder: a simulation with other files is made anew."""
 
 
 def simulate(outdir: str | Path, seed: int = 1, settings: Settings | None = None) -> pd.DataFrame:
@@ -52,9 +54,8 @@ def simulate(outdir: str | Path, seed: int = 1, settings: Settings | None = None
     """
     outdir, settings = Path(outdir), settings or Settings()
     # Through JSON, so that it compares equal with a stamp read back: tuples become lists.
-    stamp = json.loads(
-        json.dumps({"version": seq2exp.__version__, "seed": seed, "settings": asdict(settings)})
-    )
+    facts = {"version": seq2exp.__version__, "format": FORMAT, "seed": seed}
+    stamp = json.loads(json.dumps({**facts, "settings": asdict(settings)}))
     if _is_done(outdir, stamp):
         return pd.read_csv(outdir / "truth" / "ceiling.tsv", sep="\t")
     outdir.parent.mkdir(parents=True, exist_ok=True)
@@ -121,6 +122,9 @@ def _write_all(folder: Path, seed: int, settings: Settings) -> pd.DataFrame:
             track = draw_tracks(layout, strength[:, i], i, assay, settings, signal_rng)
             path = folder / f"{cell_line}.{assay}.bw"
             writers.write_track(path, layout.chrom_sizes, track, settings.signal_step)
+            if assay == "DNase":
+                path = folder / f"{cell_line}.DNase.peaks.bed"
+                writers.write_peaks(path, layout.chrom_sizes, track, settings.signal_step)
         own = expression[expression["cell_line"] == cell_line].set_index("gene_id")["label"]
         writers.write_cage(folder / f"{cell_line}.CAGE.bw", layout, own)
         path = folder / f"{cell_line}.contacts.cool"

@@ -148,13 +148,20 @@ def _chromosome_genes(
 
 
 def _free_place(
-    taken: np.ndarray, low: int, high: int, length: int, rng: np.random.Generator
+    taken: np.ndarray,
+    low: int,
+    high: int,
+    length: int,
+    rng: np.random.Generator,
+    *,
+    apart: tuple[int, int] = (0, 0),
 ) -> tuple[int, int] | None:
-    """Return a random free (start, end) inside [low, high), or None after 200 tries."""
+    """Return a random free (start, end) in [low, high), outside ``apart``; None after 200 tries."""
     low, high = max(low, 0), min(high, len(taken))
     for start in rng.integers(low, max(high - length, low) + 1, size=200).tolist():
         padded = taken[max(start - ELEMENT_MARGIN, 0) : start + length + ELEMENT_MARGIN]
-        if start + length <= high and not padded.any():
+        is_apart = start >= apart[1] or start + length <= apart[0]
+        if start + length <= high and is_apart and not padded.any():
             return start, start + length
     return None
 
@@ -206,7 +213,8 @@ def _place_elements(
         for kind, motif in _draw_kinds(settings, rng):
             length = int(rng.integers(shortest, longest + 1))
             low, high = gene.tss - settings.reach, gene.tss + settings.reach
-            place = _free_place(taken, low, high, length, rng)
+            near = (gene.tss - settings.nearest, gene.tss + settings.nearest)
+            place = _free_place(taken, low, high, length, rng, apart=near)
             if place is None:
                 continue
             taken[slice(*place)] = True

@@ -20,7 +20,9 @@ class Settings:
     """What a simulated genome looks like. Lengths in bp, effects in log10(1 + CAGE).
 
     ``spacing`` is the mean distance of neighbouring TSSs in windows; ``close_pairs`` the share of
-    neighbours that are closer than one window. The three shares split the variance of the label.
+    neighbours that are closer than one window. Elements lie from ``element_nearest`` to
+    ``element_reach`` away from a TSS, in halves of a window. The three shares split the variance
+    of the label.
     ``contact_exponent`` is the gamma of the contact law, see `contacts.contact`.
     """
 
@@ -33,6 +35,7 @@ class Settings:
     close_pairs: float = 0.1
     gaps_per_chromosome: int = 2
     blacklisted_per_chromosome: int = 3
+    element_nearest: float = 0.0
     element_reach: float = 0.6
     max_active: int = 2
     max_decoys: int = 2
@@ -66,6 +69,11 @@ class Settings:
         return round(self.half * self.element_reach)
 
     @property
+    def nearest(self) -> int:
+        """Distance in bp from the TSS within which its own elements have no base."""
+        return round(self.half * self.element_nearest)
+
+    @property
     def contact_scale(self) -> float:
         """Distance up to which the contact with the TSS is 1: an eighth of the window."""
         return self.window / 8
@@ -84,8 +92,9 @@ class Settings:
 
 
 def _reach_fits(s: Settings) -> bool:
-    """Return whether an element of any length fits between promoter and reach."""
-    return s.element_reach <= 1 and s.reach - s.promoter // 2 >= s.element_length[1]
+    """Return whether an element of any length fits between promoter, nearest and reach."""
+    inner = max(s.promoter // 2, s.nearest)
+    return s.element_reach <= 1 and s.reach - inner >= s.element_length[1]
 
 
 def _problems(s: Settings) -> list[tuple[str, str]]:
@@ -109,10 +118,11 @@ def _problems(s: Settings) -> list[tuple[str, str]]:
             "and fill at most a quarter of the window",
         ),
         (s.spacing > 0, "spacing", "must be positive"),
+        (s.element_nearest >= 0, "element_nearest", "must not be negative"),
         (
             _reach_fits(s),
             "element_reach",
-            "must be at most 1 and leave room for an element beside the promoter",
+            "must be at most 1 and leave room for an element beyond promoter and element_nearest",
         ),
         (0 <= s.close_pairs <= 0.4, "close_pairs", "must lie in 0..0.4"),
         (

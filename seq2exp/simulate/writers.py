@@ -12,6 +12,7 @@ import pyBigWig
 
 from seq2exp.simulate.grammar import LETTERS
 from seq2exp.simulate.layout import Element, Gene, Layout, blocks, transcript_positions
+from seq2exp.simulate.peaks import call_peaks
 from seq2exp.simulate.settings import CAGE_HALF, Settings
 from seq2exp.simulate.signals import cage_profile, runs
 
@@ -105,6 +106,20 @@ def write_track(
     """Write a signal that has a value every ``step`` bp as bigWig."""
     found = {chrom: runs(track, chrom_sizes[chrom], step) for chrom, track in tracks.items()}
     write_bigwig(path, chrom_sizes, found)
+
+
+def write_peaks(
+    path: Path, chrom_sizes: dict[str, int], tracks: dict[str, np.ndarray], step: int
+) -> None:
+    """Write the peaks of a signal that has a value every ``step`` bp: BED4, numbered in order."""
+    rows = [
+        (chrom, start, end)
+        for chrom, track in tracks.items()
+        for start, end in call_peaks(track, step, chrom_sizes[chrom])
+    ]
+    table = pd.DataFrame(rows)
+    table["name"] = [f"peak_{i}" for i in range(1, len(table) + 1)]
+    write_table(path, table, header=False)
 
 
 def write_cage(path: Path, layout: Layout, labels: pd.Series) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 import yaml
 
@@ -16,7 +17,6 @@ from tests.cluster.slurm import output, wait_until
 from tests.workflow.conftest import ROOT, run_snakemake
 
 MODEL = Path("results/demo/models/SimA/CAGE/seq2exp_soft/fold1_seed2")
-# Tests cannot wait as long as users.
 HURRY = ("--slurm-init-seconds-before-status-checks", "3", "--latency-wait", "15")
 
 
@@ -52,7 +52,7 @@ class Project:
 
     def command(self, *arguments) -> list[str]:
         """Snakemake as started from the repository for this folder."""
-        command = [sys.executable, "-m", "snakemake", "--profile", "slurm"]
+        command = [sys.executable, "-m", "tests.cluster.snakemake_in_a_hurry", "--profile", "slurm"]
         command += ["--configfile", str(self.folder / "my.yaml"), "--directory", str(self.folder)]
         return [*command, *HURRY, *map(str, arguments)]
 
@@ -94,17 +94,37 @@ class Project:
 
         wait_until(holds, seconds, "it did not happen")
 
-    def training_process(self) -> int | None:
-        """Process of the training on the node."""
+    def pause(self, after: float = 0) -> None:
+        """Wait for a checkpoint (newer than ``after``), then stop the training's processes.
+
+        Whatever is done to the training is so done in the middle of it.
+        """
+        self.wait_until(lambda: self.checkpoint_time() > after)
+        processes = self.training_processes()
+        assert processes, "the training has ended before it could be paused"
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let a paused training go on."""
+        for process in self.training_processes():
+            os.kill(process, signal.SIGCONT)
+
+    def training_processes(self) -> list[int]:
+        """Processes of the training on the node."""
+        found = []
         for entry in Path("/proc").glob("[0-9]*"):
             try:
                 words = (entry / "cmdline").read_bytes().decode().split("\0")
                 here = Path(os.readlink(entry / "cwd")) == self.folder
             except OSError:
                 continue  # it has ended
-            if here and "python" in words[0] and words[1].endswith(".train.py"):
-                return int(entry.name)
-        return None
+            training = "seq2exp.training_process" in words or any(
+                word.endswith(".train.py") for word in words[1:2]
+            )
+            if here and training and "python" in words[0]:
+                found.append(int(entry.name))
+        return found
 
     def checkpoint_time(self) -> float:
         """When the training last wrote something to resume from."""
@@ -116,10 +136,6 @@ class Project:
         (file,) = (self.folder / "results" / "demo" / ".training").glob("*/resume.ckpt")
         return torch.load(file, map_location="cpu", weights_only=True)["global_step"]
 
-    def has_checkpoint(self) -> bool:
-        """Whether the training has something to resume from."""
-        return self.checkpoint_time() > 0
-
     def resumed(self) -> list[int]:
         """Step at which the last attempt went on, from its log; nothing if at the start.
 
@@ -129,14 +145,17 @@ class Project:
         lines = [line for line in log.read_text().splitlines() if "resuming at step" in line]
         return [int(line.split("resuming at step ")[1].split()[0]) for line in lines]
 
-    def same_as_undisturbed(self) -> None:
+    def same_as_undisturbed(self, within: float = 1e-6) -> None:
         """Assert that weights and figures are those of the undisturbed run."""
         ours, expected = (
             torch.load(project.checkpoint, map_location="cpu", weights_only=True)
             for project in (self, self.undisturbed)
         )
-        torch.testing.assert_close(ours["weights"], expected["weights"], rtol=1e-6, atol=1e-6)
-        assert self.metrics() == self.undisturbed.metrics()
+        torch.testing.assert_close(ours["weights"], expected["weights"], rtol=within, atol=within)
+        figures, expected = self.metrics(), self.undisturbed.metrics()
+        for split in ("valid", "test"):
+            assert figures.pop(split) == pytest.approx(expected.pop(split), abs=within)
+        assert figures == expected
 
     def metrics(self) -> dict:
         """Figures of the trained model, without the time it took."""

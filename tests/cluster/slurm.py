@@ -1,8 +1,9 @@
-"""A real Slurm with one node on this machine, for tests: no systemd, no cgroups, no accounting.
+"""A real Slurm on this machine, for tests: no systemd, no cgroups, no accounting.
 
 Needs root and Debian's packages (`PACKAGES`). The configuration lies in /etc/slurm, because the
-jobs of Snakemake's executor do not inherit SLURM_CONF. The node has a GPU that is none: Slurm
-hands out /dev/null.
+jobs of Snakemake's executor do not inherit SLURM_CONF. This machine is one node, and a second one
+under the name localhost, for the partition ``pair`` alone. Each has two GPUs that are none: Slurm
+hands out /dev/null and /dev/zero.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 PACKAGES = ("slurmctld", "slurmd", "slurm-client", "munge")
@@ -29,13 +32,12 @@ AuthType=auth/munge
 CredType=cred/munge
 AuthInfo=socket={folder}/munge.sock
 SlurmctldPort=16817
-SlurmdPort=16818
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir={folder}/spool.%n
 SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
+SlurmdPidFile={folder}/slurmd.%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd.log
+SlurmdLogFile={folder}/slurmd.%n.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/linux
@@ -55,11 +57,19 @@ PreemptMode=REQUEUE
 MinJobAge=3600
 KillWait=10
 GresTypes=gpu
-NodeName={host} NodeAddr=127.0.0.1 CPUs=8 RealMemory={megabytes} Gres=gpu:1 State=UNKNOWN
+NodeName=DEFAULT CPUs=8 RealMemory={megabytes} Gres=gpu:2 State=UNKNOWN
+NodeName={host} NodeAddr=127.0.0.1 Port=16818
+NodeName=localhost NodeHostname={host} NodeAddr=127.0.0.1 Port=16819
 PartitionName=cpu Nodes={host} Default=YES MaxTime=1-00:00:00 PriorityTier=1 State=UP
 PartitionName=gpu Nodes={host} MaxTime=1-00:00:00 PriorityTier=1 State=UP
 PartitionName=owners Nodes={host} MaxTime=1-00:00:00 PriorityTier=2 State=UP
+PartitionName=pair Nodes={host},localhost MaxTime=1-00:00:00 PriorityTier=1 State=UP
 """
+GRES_CONF = """\
+NodeName={host},localhost Name=gpu File=/dev/null
+NodeName={host},localhost Name=gpu File=/dev/zero
+"""
+PARTITIONS = ("cpu", "gpu", "owners", "pair")
 
 
 class Unavailable(Exception):  # noqa: N818 - a reason to skip
@@ -78,19 +88,32 @@ class Slurm:
     def __init__(self, folder: Path):
         self.folder = folder
         self.host = socket.gethostname().split(".")[0]
+        self.nodes = (self.host, "localhost")
+        self.daemons = ("slurmctld", *(f"slurmd.{node}" for node in self.nodes))
 
     def start(self) -> None:
-        """Configure and start munged, slurmctld and slurmd; wait until the node takes jobs."""
-        refuse_a_real_cluster()
-        (self.folder / "state").mkdir()
-        (self.folder / "spool").mkdir()
+        """Configure and start munged, slurmctld and slurmd; wait until the nodes take jobs.
+
+        Raises
+        ------
+        Unavailable
+            The daemons do not run on this machine.
+        """
+        try:
+            self._start()
+        except (RuntimeError, TimeoutError, subprocess.TimeoutExpired) as error:
+            self.stop()
+            raise Unavailable(f"Slurm does not start here: {error}") from error
+
+    def _start(self) -> None:
+        CONFIGURATION.mkdir(exist_ok=True)
+        for folder in ("state", *(f"spool.{node}" for node in self.nodes)):
+            (self.folder / folder).mkdir()
         text = OURS + SLURM_CONF.format(
             host=self.host, folder=self.folder, megabytes=total_memory_mb() - 1024
         )
         (CONFIGURATION / "slurm.conf").write_text(text)
-        (CONFIGURATION / "gres.conf").write_text(
-            f"{OURS}NodeName={self.host} Name=gpu File=/dev/null\n"
-        )
+        (CONFIGURATION / "gres.conf").write_text(OURS + GRES_CONF.format(host=self.host))
         key = self.folder / "munge.key"
         key.write_bytes(os.urandom(1024))
         key.chmod(0o400)
@@ -98,21 +121,24 @@ class Slurm:
         options += ("log-file=munged.log", "seed-file=munge.seed")
         paths = [f"--{name}={self.folder}/{file}" for name, file in (o.split("=") for o in options)]
         run("munged", "--force", *paths)
-        self.start_daemon("slurmctld")
-        self.start_daemon("slurmd")
-        self.wait_for_node()
+        for name in self.daemons:
+            self.start_daemon(name)
+        self.wait_for_nodes()
 
     def stop(self) -> None:
         """Cancel all jobs, stop the daemons, delete the configuration."""
-        subprocess.run(["scancel", "--signal=KILL", "--user=root"], capture_output=True, timeout=30)
-        for name in ("slurmd", "slurmctld", "munged"):
+        with suppress(subprocess.TimeoutExpired):  # the controller may be gone already
+            command = ["scancel", "--signal=KILL", "--user=root"]
+            subprocess.run(command, capture_output=True, timeout=30)
+        for name in (*reversed(self.daemons), "munged"):
             self.stop_daemon(name)
         for name in ("slurm.conf", "gres.conf"):
             (CONFIGURATION / name).unlink(missing_ok=True)
 
     def start_daemon(self, name: str) -> None:
-        """Start slurmctld or slurmd, which go to the background."""
-        run(name)
+        """Start slurmctld, or slurmd.NODE; they go to the background."""
+        program, _, node = name.partition(".")
+        run(program, *(["-N", node] if node else []))
 
     def stop_daemon(self, name: str, how: int = signal.SIGTERM) -> None:
         """End one daemon with a signal, and wait until it is gone."""
@@ -127,30 +153,31 @@ class Slurm:
         wait_until(lambda: not is_alive(process), 20, f"{name} does not end")
         file.unlink(missing_ok=True)
 
-    def wait_for_node(self) -> None:
-        """Wait until the node is up."""
-        wait_until(
-            lambda: output("sinfo", "-h", "-o", "%T").split("\n")[0] in ("idle", "mixed"),
-            30,
-            f"the node does not come up; see {self.folder}/slurmd.log",
-        )
+    def wait_for_nodes(self) -> None:
+        """Wait until all nodes are up."""
+
+        def up() -> bool:
+            states = output("sinfo", "--Node", "-h", "-o", "%N %T").splitlines()
+            return bool(states) and all(x.split()[1] in ("idle", "mixed") for x in states)
+
+        wait_until(up, 30, f"the nodes do not come up; see {self.folder}/slurmd.*.log")
 
     def recover(self) -> None:
         """Cancel all jobs, open partitions and start daemons that a test has stopped."""
-        for name in ("slurmctld", "slurmd"):
+        for name in self.daemons:
             file = self.folder / f"{name}.pid"
             if not file.exists() or not is_alive(int(file.read_text())):
                 self.start_daemon(name)
         run("scancel", "--user=root")
         wait_until(lambda: not output("squeue", "-h"), 60, "jobs do not end")
-        for partition in ("cpu", "gpu", "owners"):
+        for partition in PARTITIONS:
             run("scontrol", "update", f"PartitionName={partition}", "State=UP")
-        self.wait_for_node()
+        self.wait_for_nodes()
 
     def jobs(self) -> list[dict[str, str]]:
-        """Every job since the start, the newest last: id, state, comment, reason, minutes, mem."""
-        keys = ("id", "state", "comment", "reason", "limit", "memory", "gres", "partition")
-        lines = output("squeue", "--states=all", "-h", "-o", "%i|%T|%k|%r|%l|%m|%b|%P").splitlines()
+        """Every job since the start, the newest last, as strings: see ``keys``."""
+        keys = ("id", "state", "comment", "limit", "memory", "nodes")
+        lines = output("squeue", "--states=all", "-h", "-o", "%i|%T|%k|%l|%m|%D").splitlines()
         rows = [dict(zip(keys, line.split("|"), strict=True)) for line in lines]
         return sorted(rows, key=lambda row: int(row["id"].split("_")[0]))
 
@@ -175,28 +202,43 @@ def refuse_a_real_cluster() -> None:
                 left.stop()
 
 
-def install() -> None:
-    """Install Slurm by apt if it is not there.
+def make_ready() -> None:
+    """Clear what an earlier test left, and install Slurm by apt if it is not there.
 
     Raises
     ------
     Unavailable
-        No root, no apt, or apt fails.
+        No root, a cluster of somebody's, no apt, or apt fails (without a network, for example).
     """
     if os.geteuid() != 0:
         raise Unavailable("a test cluster needs root")
+    refuse_a_real_cluster()
     if all(shutil.which(program) for program in PROGRAMS):
         return
     if shutil.which("apt-get") is None:
         raise Unavailable("no Slurm, and no apt-get to install it")
+    apt("update", "-qq")
+    apt("install", "-y", "-qq", "--no-install-recommends", *PACKAGES)
+
+
+def apt(*arguments: str) -> None:
+    """Run apt-get; raises `Unavailable` where it fails or does not come to an end."""
+    hurry = ("-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=15")
+    hurry += ("-o", "DPkg::Lock::Timeout=60")
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends"]):
-        packages = PACKAGES if command[0] == "install" else ()
+    try:
         done = subprocess.run(
-            ["apt-get", *command, *packages], capture_output=True, text=True, env=environment
+            ["apt-get", *hurry, *arguments],
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=240,
         )
+    except subprocess.TimeoutExpired:
+        raise Unavailable(f"apt-get {arguments[0]} takes too long") from None
     if done.returncode != 0:
-        raise Unavailable(f"apt-get install {' '.join(PACKAGES)}: {done.stderr.strip()[-300:]}")
+        reason = (done.stderr.strip().splitlines() or ["without a message"])[-1]
+        raise Unavailable(f"apt-get {arguments[0]} fails: {reason}")
 
 
 def total_memory_mb() -> int:
@@ -230,3 +272,10 @@ def wait_until(condition, seconds: float, otherwise: str) -> None:
         if time.monotonic() > end:
             raise TimeoutError(otherwise)
         time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    try:
+        make_ready()
+    except Unavailable as reason:
+        sys.exit(f"the tests on a Slurm are skipped: {reason}")

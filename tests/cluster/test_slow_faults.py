@@ -1,8 +1,5 @@
 """Faults that take minutes: walltimes, preemption, a full scratch disk."""
 
-import os
-import signal
-
 import pytest
 
 from tests.cluster.slurm import run
@@ -17,21 +14,19 @@ pytestmark = [
 
 def test_killed_by_walltime_twice(slurm, project):
     before = len(states(slurm))
-    project.configure(resources={"max_runtime_min": 1})
+    project.configure(resources={"max_runtime_min": 2})
     project.start()
     last, steps = 0.0, []
     for attempt in (1, 2):
-        project.wait_until(lambda last=last: project.checkpoint_time() > last)
-        last = project.checkpoint_time()
-        # Too slow for its walltime.
-        os.kill(project.training_process(), signal.SIGSTOP)
+        project.pause(after=last)  # too slow for its walltime
         steps.append(project.checkpoint_step())
         project.wait_until(
-            lambda n=attempt: states(slurm, before)[:n] == ["TIMEOUT"] * n, seconds=200
+            lambda n=attempt: states(slurm, before)[:n] == ["TIMEOUT"] * n, seconds=300
         )
+        last = project.checkpoint_time()
     assert project.finish() == 0, project.messages()
     assert states(slurm, before) == ["TIMEOUT", "TIMEOUT", "COMPLETED"]
-    assert {job["limit"] for job in slurm.jobs()[-3:]} == {"1:00"}
+    assert {job["limit"] for job in slurm.jobs()[-3:]} == {"2:00"}
     assert 0 < steps[0] < steps[1]
     (step,) = project.resumed()
     assert step >= steps[1]  # at the limit Slurm lets a stopped process go on, then ends it
@@ -41,9 +36,10 @@ def test_killed_by_walltime_twice(slurm, project):
 def test_warned_before_the_walltime_ends(slurm, project):
     before = len(states(slurm))
     project.start()
-    project.wait_until(project.has_checkpoint)
+    project.pause()
     # What --signal=TERM@120 does: all steps get the signal, the batch shell does not.
     run("scancel", "--signal=TERM", newest(slurm))
+    project.go_on()
     assert project.finish() == 0, project.messages()
     assert states(slurm, before) == ["FAILED", "COMPLETED"]
     assert len(project.resumed()) == 1
@@ -53,7 +49,7 @@ def test_warned_before_the_walltime_ends(slurm, project):
 def test_preempted_by_the_owners_of_the_node(slurm, project):
     before = len(states(slurm))
     project.start()
-    project.wait_until(project.has_checkpoint)
+    project.pause()
     run("sbatch", "--partition=owners", "--ntasks=8", "--output=/dev/null", "--wrap=sleep 10")
     project.wait_until(in_state(slurm, "PENDING", before))
     assert project.finish(400) == 0, project.messages()

@@ -6,6 +6,13 @@ import sys
 
 import pytest
 
+from seq2exp.plan.step_times import (
+    COUNTED_GPU_PREDICTION,
+    COUNTED_GPU_STEP,
+    Size,
+    cost_of,
+    read_step_times,
+)
 from tests.workflow.conftest import ROOT
 
 
@@ -44,6 +51,45 @@ def test_network(tmp_path, name):
         for row in part["rows"]:
             assert min(value for value in row.values() if isinstance(value, float)) > 0
     assert "\nours " in shown
+
+
+def test_all_models(tmp_path):
+    sizes = "--device cpu --threads 1 --steps 3 --seeds 2 22 --kinds prism signal_linear"
+    result, shown = run("all_models", tmp_path / "a.json", *sizes.split())
+    assert [(row["kind"], row["seed"]) for row in result["rows"]] == [
+        ("prism", 2),
+        ("prism", 22),
+        ("signal_linear", 2),
+        ("signal_linear", 22),
+    ]
+    for row in result["rows"]:
+        assert row["good"] == (row["last"] < row["first"])
+        assert row["steps_per_second"] > 0
+        assert f"\n{row['kind']}, seed {row['seed']} " in shown
+
+
+def test_counts_are_those_of_the_plan():
+    command = [sys.executable, "-m", "benchmarks.counts"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    step, prediction = done.stdout.splitlines()
+    for line, (longest, total) in ((step, COUNTED_GPU_STEP), (prediction, COUNTED_GPU_PREDICTION)):
+        assert line.endswith(f"longest {1000 * longest:.0f}, sum {1000 * total:.0f}")
+
+
+def test_step_times_are_gathered_in_a_table_that_the_plan_reads(tmp_path):
+    table = tmp_path / "times.tsv"
+    sizes = ["--kinds", "caduceus", "--widths", "16", "--repeats", "1", "--out", str(table)]
+    for length in ("512", "1024", "512"):  # the third in place of the first
+        rows, shown = run("step_times", tmp_path / "t.json", "--lengths", length, *sizes)
+    times = read_step_times(table)
+    assert [(time.kind, time.device, *time[3:6]) for time in times] == [
+        ("caduceus", "cpu", 512, 16, 4),
+        ("caduceus", "cpu", 1024, 16, 4),
+    ]
+    assert times[0].step_seconds == pytest.approx(rows[0]["step_seconds"], rel=1e-6)
+    assert min(min(time.step_seconds, time.predict_seconds) for time in times) > 0
+    assert "caduceus" in shown
+    assert cost_of("caduceus", Size(512, 512, 16, 4), "cpu", times).basis == "measured"
 
 
 @pytest.mark.slow

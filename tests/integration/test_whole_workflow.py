@@ -36,6 +36,10 @@ def run_folder(tmp_path_factory):
     config["models"]["signal_linear"]["spans"] = list(SPANS)
     config["training"] |= {"steps": 6, "warmup_steps": 2, "workers": 0, "accelerator": "cpu"}
     config["evaluation"]["loci"] = 1
+    config["evaluation"]["views"] = {
+        "1kb": {"window_length": 1_000},
+        "promoter_mask": {"mask": "promoter"},
+    }
     done = run_snakemake("--quiet", "all", cwd=folder, config=config, timeout=1_800)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
@@ -187,11 +191,14 @@ def test_the_screen_is_scored_by_the_mask_and_by_its_baselines(results, cell, mo
 @pytest.mark.parametrize(("cell", "model"), MASKED)
 def test_all_regions_are_held_against_the_planted_elements(results, cell, model):
     table = pd.read_csv(of_run(results, "evidence", cell, model, "enrichment.tsv"), sep="\t")
-    assert table["reference"].tolist()[:2] == ["active", "decoys"]
+    assert table["reference"].tolist() == ["active", "decoys", "peaks"]
     bed = of_run(results, "regions", cell, model, "elements.bed.gz")
     distinct = pybedtools.BedTool(str(bed)).merge(d=-1).count()
     assert set(table["regions"] + table["unmatched"]) == {distinct}
     assert table["observed"].between(0, 1).all()
+    equal = pd.read_csv(of_run(results, "evidence", cell, model, "equal_bases.tsv"), sep="\t")
+    assert set(equal["score"]) == {"peaks", "mask", "sequence_part", "prior", "dnase"}
+    assert (equal["bases"] > 0).all()
 
 
 def test_cell_lines_are_compared_as_their_masks_are(results):
@@ -228,6 +235,31 @@ def test_summary_has_the_figures_of_the_predictions(results):
         assert summary.loc[(cell, "signal_linear"), "noise_ceiling"] == pytest.approx(of_chr5)
 
 
+def test_views_are_of_the_test_genes_and_summed_up(results):
+    summary = pd.read_csv(results / "views.tsv", sep="\t").set_index(["cell_line", "model", "view"])
+    assert len(summary) == len(RUNS) * 3
+    for cell, model in RUNS:
+        table = pd.read_csv(of_run(results, "evaluation", cell, model, "views.tsv"), sep="\t")
+        test = predictions(results, cell, model).query("split == 'test'")
+        full = table[table["view"] == "full"]
+        assert full["gene_id"].tolist() == test["gene_id"].tolist()
+        np.testing.assert_allclose(full["predicted"], test["predicted"], rtol=1e-6)
+        own = summary.loc[(cell, model)]
+        mse = ((full["observed"] - full["predicted"]) ** 2).mean()
+        assert own.loc["full", "mse"] == pytest.approx(mse, rel=1e-6)
+        if model == "signal_linear":
+            # The demo's spans reach 1 kb to both sides.
+            assert own.loc["1kb", "skipped"] == "it cannot read windows of 1000 bp"
+            assert own.loc["promoter_mask", "skipped"] == "it has no mask"
+        else:
+            masked = table[table["view"] == "promoter_mask"]
+            assert masked["mask_ratio"].to_numpy() == pytest.approx(0.1)
+            assert own.loc["1kb", "test_genes"] == len(test)
+            assert own.loc["1kb", "mse_change"] == pytest.approx(
+                own.loc["1kb", "mse"] - mse, abs=1e-6
+            )
+
+
 def test_the_check_has_the_figures_of_the_simulated_files(results):
     table = pd.read_csv(results / "check.tsv", sep="\t").set_index(["cell_line", "item", "figure"])
     figures = table["value"]
@@ -260,19 +292,19 @@ def test_a_new_cell_line_is_one_block_and_runs_its_own_jobs_only(run_folder):
         **{"predict_without_masks": 1, "evaluate_without_masks": 1, "export_regions": 1},
         **{"plot_expression": 2, "plot_training": 2, "plot_distance": 1, "plot_loci": 1},
         **{"score_references": 1, "plot_references": 1, "compare_runs": 1, "compare_cell_lines": 1},
-        **{"check_all": 1, "summarise": 1, "all": 1, "total": 22},
+        **{"views": 2, "summarise_views": 1, "check_all": 1, "summarise": 1, "all": 1, "total": 25},
     }
     of_cell_lines = re.findall(r"wildcards:.*cell_line=(\w+)", done.stdout)
     assert set(of_cell_lines) == {"SimC"}
-    assert len(of_cell_lines) == 17
+    assert len(of_cell_lines) == 19
 
 
 def test_every_job_left_a_log_and_no_traceback(results):
     logs = list((results / "logs").rglob("*.log"))
     # 3 sources, genome, genes, folds, 2 checks and one of all, 2 stores,
-    # 4 x (train, predict, evaluate, 2 plots), 2 x (regions, distance, loci), summary; 2 x (screen
-    # and references: read, scored, pooled, 2 plots), runs and cell lines compared
-    assert len(logs) == 3 + 3 + 3 + 2 + 4 * 5 + 2 * 3 + 1 + 2 * 6 + 2
+    # 4 x (train, predict, evaluate, views, 2 plots), 2 x (regions, distance, loci), 2 summaries;
+    # 2 x (screen and references: read, scored, pooled, 2 plots), runs and cell lines compared
+    assert len(logs) == 3 + 3 + 3 + 2 + 4 * 6 + 2 * 3 + 2 + 2 * 6 + 2
     assert not [log for log in logs if "Traceback" in log.read_text()]
 
 
@@ -281,6 +313,7 @@ def test_every_job_left_a_log_and_no_traceback(results):
     [
         ("training={workers: 3, checkpoint_every: 7}", {}),
         ("regions={threshold: 0.2}", {"export_regions": 2, "plot_loci": 2}),
+        ("evaluation={views: {2bp: {window_length: 2}}}", {"views": 4, "evaluate": 0}),
         ("seeds=[2, 3]", {"train": 4, "predict": 2, "export_regions": 2, "summarise": 1}),
         ("training={learning_rate: 0.002}", {"train": 4, "predict": 2, "summarise": 1}),
     ],

@@ -12,12 +12,13 @@ from seq2exp.windows import WindowDataset, read_window
 from ..conftest import CONTACT_BIN, GENES, slow_window
 
 LETTERS = "ACGTN-"  # - is a base off the chromosome
+FLAGS = {".": 0, "x": 8, "p": 16, "b": 24}  # blacklisted, in a peak, both
 BOTH = AugmentConfig(reverse_complement=True, jitter=40)
 
 
-def packed_by_hand(letters, black, contacts, phase):
+def packed_by_hand(letters, flags, contacts, phase):
     """A batch of one window; H3K27ac is 1, 2, 3, ... and DNase ten times that."""
-    codes = [LETTERS.index(c) + 8 * (b == "x") for c, b in zip(letters, black, strict=True)]
+    codes = [LETTERS.index(c) + FLAGS[f] for c, f in zip(letters, flags, strict=True)]
     h3k27ac = torch.arange(1.0, len(letters) + 1)
     return PackedBatch(
         codes=torch.tensor([codes], dtype=torch.uint8),
@@ -31,11 +32,11 @@ def packed_by_hand(letters, black, contacts, phase):
 
 
 def shown(packed, contact_bin=4):
-    """Letters, blacklist, H3K27ac, DNase and contacts of a batch of one, as models see them."""
-    batch = unpack(packed, contact_bin=contact_bin)
+    """Letters, flags, H3K27ac, DNase and contacts of a batch of one, as models see them."""
+    batch = unpack(packed, contact_bin=contact_bin, has_peaks=True)
     letters = "".join("NACGT"[i] for i in (batch.sequence[0] @ torch.arange(1.0, 5)).int())
-    black = "".join(".x"[i] for i in batch.blacklist[0].int())
-    return letters, black, *batch.signals[0].T.tolist()
+    flags = "".join(".xpb"[i] for i in batch.blacklist[0].int() + 2 * batch.peaks[0].int())
+    return letters, flags, *batch.signals[0].T.tolist()
 
 
 def test_reverse_complement_of_ten_bases_by_hand():
@@ -59,6 +60,9 @@ def test_reverse_complement_of_ten_bases_by_hand():
     )
     assert other.codes[0].tolist() == [4 + 8, 1 + 8, 2, 3 + 8, 5, 4, 0, 1, 2, 3]
     assert other.contact_phase.tolist() == [3]
+    flagged = packed_by_hand("ACGTN-ACGN", "ppb...x.pp", [5.0, 6.0, 7.0, 8.0], phase=3)
+    assert shown(flagged)[:2] == ("ACGTNNACGN", "ppb...x.pp")
+    assert shown(reverse_complement(flagged, contact_bin=4))[:2] == ("NCGTNNACGT", "pp.x...bpp")
     assert (other.label.item(), other.index.item()) == (1.5, 4)
 
 
@@ -72,15 +76,16 @@ def test_phase_of_the_other_strand_is_what_the_bins_cover_on_the_right():
 
 def test_jitter_of_ten_bases_by_hand():
     # Six bases out of ten: jitter 2, one base to the left, so bases 1 to 6.
-    window = packed_by_hand("ACGTN-ACGN", "......x.xx", [5.0, 6.0, 7.0, 8.0], phase=3)
+    window = packed_by_hand("ACGTN-ACGN", ".pb...x.xx", [5.0, 6.0, 7.0, 8.0], phase=3)
     views = Views(np.array([-1]), np.array([False]))
     seen = apply_views(window, views, AugmentConfig(jitter=2), contact_bin=4)
     six = [2, 3, 4, 5, 6, 7]
-    assert shown(seen) == ("CGTNNA", ".....x", six, [10 * v for v in six], [6, 6, 6, 6, 0, 7])
+    assert shown(seen) == ("CGTNNA", "pb...x", six, [10 * v for v in six], [6, 6, 6, 6, 0, 7])
     flipped = apply_views(
         window, views._replace(flipped=np.array([True])), AugmentConfig(jitter=2), contact_bin=4
     )
     assert shown(flipped)[::4] == ("TNNACG", [7, 0, 6, 6, 6, 6])
+    assert shown(flipped)[1] == "x...bp"
 
 
 @pytest.mark.parametrize("row", range(len(GENES)))

@@ -65,7 +65,7 @@ from seq2exp.training_config import TrainingConfig
 from seq2exp.model_config import Seq2ExpSoftConfig
 from seq2exp.models import InputShape, build_model
 from seq2exp.packing import Batch, PackedBatch, unpack
-from seq2exp.recipe import expression_loss, learning_rate
+from seq2exp.recipe import learning_rate
 
 torch.manual_seed(0)
 B, L, F = 2, 96, 3
@@ -83,7 +83,7 @@ config = Seq2ExpSoftConfig(d_model=8, d_state=2, generator_layers=1, predictor_l
 model = build_model(config, InputShape(L, 16, F)).train()
 optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate(1, TrainingConfig()))
 before = [parameter.clone() for parameter in model.parameters()]
-loss = expression_loss(model(batch), batch.label, kl_weight=0.01)
+loss = model.loss(model(batch), batch.label)
 loss.total.backward()
 optimizer.step()
 assert torch.isfinite(loss.total)

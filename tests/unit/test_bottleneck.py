@@ -58,6 +58,14 @@ def test_promoter_wins_over_blacklist():
     ]
 
 
+def test_a_window_shorter_than_the_promoter_is_promoter_alone():
+    assert promoter_slice(500, 2_000) == slice(0, 500)
+    assert promoter_slice(2_500, 2_000) == slice(250, 2_250)
+    blacklist = torch.tensor([[True, False, False, False]])
+    mask = apply_fixed_bases(torch.full((1, 4), 0.3), blacklist, promoter_slice(4, 6))
+    assert mask.tolist() == [[1, 1, 1, 1]]
+
+
 def test_samples_have_the_moments_of_the_density_and_a_gradient():
     torch.manual_seed(0)
     alpha = torch.full((200, 500), 3.0, requires_grad=True)

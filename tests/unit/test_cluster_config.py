@@ -3,15 +3,15 @@
 import pytest
 from pydantic import ValidationError
 
-from seq2exp.cluster_config import ClusterConfig
+from seq2exp.cluster_config import ClusterConfig, Layout
 
 
 def given(config, gpus, options=""):
-    return {
-        name: value
-        for name, value in config.job_resources(gpus, options).items()
-        if value is not None
-    }
+    return without_none(config.job_resources(Layout(gpus=gpus), options))
+
+
+def without_none(resources):
+    return {name: value for name, value in resources.items() if value is not None}
 
 
 def test_nothing_is_asked_for_by_default():
@@ -49,6 +49,48 @@ def test_options_add_up():
 
 
 @pytest.mark.parametrize(
+    ("settings", "layout", "expected"),
+    [
+        (
+            {"gpu_type": "a100"},
+            Layout(nodes=2, processes=4, gpus=4),
+            {
+                "gpu": 0,
+                "tasks": 8,
+                "cpus_per_task": 2,
+                "slurm_extra": "--signal=TERM@120 --ntasks-per-node=4 --gpus-per-node=a100:4",
+            },
+        ),
+        (
+            {"gpu_request": "gres", "gpu_partition": "gpu"},
+            Layout(nodes=3, processes=1, gpus=1),
+            {
+                "gpu": 0,
+                "gres": "gpu:1",
+                "tasks": 3,
+                "cpus_per_task": 9,
+                "slurm_partition": "gpu",
+                "slurm_extra": "--signal=TERM@120 --ntasks-per-node=1",
+            },
+        ),
+        (
+            {},
+            Layout(nodes=2, processes=16, gpus=0),
+            {
+                "gpu": 0,
+                "tasks": 32,
+                "cpus_per_task": 1,
+                "slurm_extra": "--signal=TERM@120 --ntasks-per-node=16",
+            },
+        ),
+    ],
+)
+def test_several_nodes_are_asked_for_node_by_node(settings, layout, expected):
+    found = ClusterConfig(**settings).job_resources(layout, "--signal=TERM@120", threads=9)
+    assert without_none(found) == expected | {"mpi": "srun", "tasks_per_gpu": 0}
+
+
+@pytest.mark.parametrize(
     ("key", "value", "message"),
     [
         ("account", "lab; rm -rf /", "should match pattern"),
@@ -60,6 +102,7 @@ def test_options_add_up():
         ("extra", "--mail-type FAIL", "'FAIL' is no long option"),
         ("extra", "--partition=gpu", "--partition does not go here; use cluster.partition"),
         ("gpu_extra", "--gres=gpu:2", "use cluster.gpu_request and cluster.gpu_type"),
+        ("extra", "--nodes=2", "use training.nodes"),
         ("extra", "--time=10", "use resources.max_runtime_min"),
         ("extra", "--output=log", "--output is set by the workflow"),
         ("gpu_request", "both", "'gpus' or 'gres'"),

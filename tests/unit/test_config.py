@@ -111,6 +111,14 @@ def test_tracks_of_labels_are_named_by_replicate_and_strand():
         ("window.length", 2001, "must be even"),
         ("window.missing_chromosome", "ignore", r"window\.missing_chromosome: 'ignore'"),
         ("regions.threshold", -0.1, r"regions\.threshold: -0\.1 should be greater than or equal"),
+        ("cell_lines.A.peaks", {"macs3": {}}, r"A\.peaks\.macs3\.cutoff: required key is missing"),
+        ("cell_lines.A.peaks", {"macs3": {"cutoff": -1}}, r"A\.peaks\.macs3\.cutoff: -1 should be"),
+        (
+            "cell_lines.A.peaks",
+            {"macs3": {"cutof": 1}},
+            r"A\.peaks\.macs3\.cutof: unknown key \(did you mean 'cutoff'\?\)",
+        ),
+        ("cell_lines.A.peaks", {"paht": "x"}, r"A\.peaks\.paht: unknown key \(did you mean 'path'"),
         ("training.steps", "many", r"training\.steps: 'many' should be a valid integer"),
         ("training.warmup_steps", 50_000, "must be below steps 50000"),
         (
@@ -169,7 +177,12 @@ def test_tracks_of_labels_are_named_by_replicate_and_strand():
         ("seeds", [], r"seeds"),
         ("models.foo", {}, r"models\.foo: unknown model kind 'foo'; known: seq2exp_soft"),
         ("models.seq2exp_soft", {"d_modell": 1}, r"models\.seq2exp_soft\.d_modell: unknown key"),
-        ("models.seq2exp_soft", {"window_length": 300_000}, "must lie between"),
+        (
+            "models.seq2exp_soft",
+            {"window_length": 300_000},
+            r"models\.seq2exp_soft\.window_length 300000 must be even and at most window\.length 200000",
+        ),
+        ("models.seq2exp_soft", {"window_length": 501}, "window_length 501 must be even and at"),
         ("models.linear.spans", [200_000], "reach over the window"),
         ("cell_lines.A.expression.CAGE", {"table": {"path": "t"}}, "table and column go together"),
         ("cell_lines.A.expression.CAGE", {"span": 2}, "exactly one of bigwig, replicates or table"),
@@ -226,6 +239,19 @@ def test_a_reference_has_one_name():
         parse_config(raw)
 
 
+def test_models_that_need_peaks_need_them_of_every_cell_line():
+    raw = changed("cell_lines.A.peaks", {"path": "a.narrowPeak"})
+    raw["models"]["peaks_mask"] = {}
+    assert parse_config(raw).cell_lines["A"].peaks.path == "a.narrowPeak"
+    raw["cell_lines"]["B"] = MINIMAL["cell_lines"]["A"]
+    with pytest.raises(UserError) as caught:
+        parse_config(raw, "my.yaml")
+    assert str(caught.value) == (
+        "my.yaml: models.peaks_mask needs DNase peaks, but cell_lines.B.peaks is not "
+        "given; add it (docs/add-a-cell-line.md says how peaks are called), or drop the model"
+    )
+
+
 def test_jitter_with_room_in_the_stored_window():
     raw = changed("training.augment", {"jitter": 500, "reverse_complement": True})
     raw |= {"window": {"length": 201_000}}
@@ -238,6 +264,19 @@ def test_jitter_with_room_in_the_stored_window():
     # Least squares takes no steps, and so no views: it may use all of the window.
     del raw["models"]["seq2exp_soft"], raw["window"]
     assert parse_config(raw).training.augment.jitter == 500
+
+
+def test_a_model_may_see_less_than_the_promoter():
+    raw = changed("models.seq2exp_soft", {"window_length": 500})
+    assert parse_config(raw).models["seq2exp_soft"].window_length == 500
+    raw["training"] = {"augment": {"jitter": 250}}
+    message = (
+        r"jitter 250 moves the TSS out of the window of models\.seq2exp_soft \(500 bp\); keep it"
+    )
+    with pytest.raises(UserError, match=message):
+        parse_config(raw)
+    raw["training"] = {"augment": {"jitter": 249}}
+    assert parse_config(raw).training.augment.jitter == 249
 
 
 def test_missing_key_is_named():
@@ -271,3 +310,87 @@ def test_an_encode_file_by_what_it_measures(assay):
     raw = changed("cell_lines.A.dnase.encode", {"biosample": "K562", "assay": assay})
     query = parse_config(raw).cell_lines["A"].dnase.encode
     assert (query.biosample, query.assay, query.output_type) == ("K562", assay, None)
+
+
+def test_a_window_too_short_for_its_network_is_an_error():
+    raw = changed("models", {"short": {"kind": "prism", "window_length": 60}})
+    raw["window"] = {"promoter_length": 20}
+    with pytest.raises(UserError) as error:
+        parse_config(raw)
+    assert str(error.value) == (
+        "config: models.short: its window has 60 bp, but a prism of these settings "
+        "reads 64 bp or more; lengthen it or drop the model"
+    )
+    raw["models"]["short"]["window_length"] = 64
+    parse_config(raw)
+
+
+RETRAIN = {"kind": "seq2exp_retrain", "mask_from": "seq2exp_soft"}
+
+
+def test_a_model_may_take_the_mask_of_another():
+    model = parse_config(changed("models.retrain", RETRAIN)).models["retrain"]
+    assert (model.mask_from, model.fraction, model.placement) == ("seq2exp_soft", 0.1, "learned")
+    assert model.predictor_layers == 4
+
+
+@pytest.mark.parametrize(
+    ("settings", "others", "message"),
+    [
+        (
+            {"mask_from": "soft"},
+            {},
+            r"models\.retrain\.mask_from soft: no such model; name a seq2exp",
+        ),
+        (
+            {"mask_from": "linear"},
+            {},
+            r"mask_from linear: of kind signal_linear; name a seq2exp_soft",
+        ),
+        (
+            {"mask_from": "retrain"},
+            {},
+            r"mask_from retrain: of kind seq2exp_retrain; name a seq2exp_s",
+        ),
+        ({"mask_from": None}, {}, r"models\.retrain\.mask_from: None should be a valid string"),
+        (
+            {"source": {}},
+            {},
+            r"models\.retrain\.source: taken from the model in mask_from; remove it",
+        ),
+        (
+            {"window_length": 5_000},
+            {},
+            r"retrain\.window_length 5000 differs from that of seq2exp_soft \(200000\)",
+        ),
+        (
+            {"mask_from": "p"},
+            {"models.p": {"kind": "seq2exp_soft", "mask_region": "promoter"}},
+            r"mask_from p: its mask is the promoter alone \(mask_region: promoter\); name another",
+        ),
+        (
+            {"fraction": 0.001},
+            {},
+            r"fraction 0\.001: the promoter alone is 0\.01 of the window; raise",
+        ),
+        ({"fraction": 0}, {}, r"models\.retrain\.fraction: 0 should be greater than 0"),
+        (
+            {"placement": "random"},
+            {},
+            r"models\.retrain\.placement: 'random' should be 'learned' or",
+        ),
+        (
+            {"placement": "shifted"},
+            {"training.augment": {"reverse_complement": True}},
+            r"retrain\.placement shifted: with training\.augment\.reverse_complement a gene's mask",
+        ),
+    ],
+)
+def test_masks_that_cannot_be_taken(settings, others, message):
+    raw = changed("models.retrain", {**RETRAIN, **settings})
+    for key, value in others.items():
+        section, name = key.split(".")
+        raw.setdefault(section, {})[name] = value
+    with pytest.raises(UserError, match=message) as caught:
+        parse_config(raw, "my.yaml")
+    assert "\n" not in str(caught.value)

@@ -360,6 +360,21 @@ def test_queries_that_make_no_sense(ask, portal):
     assert portal.asked == []
 
 
+def test_peaks_are_found_by_the_key_that_asks_for_them(portal, ask):
+    peaks = {"file_format": "bed", "output_type": "peaks"}
+    signal = {"output_type": NORMALIZED}
+    footprints = {"file_format": "bed", "output_type": "footprints"}
+    offers(
+        portal,
+        experiment(
+            *(file_record(A, **signal), file_record(B, **peaks)), file_record(C, **footprints)
+        ),
+    )
+    query = {"biosample": "K562", "assay": "DNase"}
+    assert ask(query, key="cell_lines.K562.peaks").accession == B
+    assert ask(query, key="cell_lines.K562.dnase").accession == A
+
+
 def test_the_largest_contact_maps_are_left_out(portal, ask, monkeypatch):
     monkeypatch.setattr(encode, "HIC_LIMIT", 10_000)
     query = {"biosample": "K562", "assay": "Hi-C"}

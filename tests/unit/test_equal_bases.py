@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from seq2exp.errors import UserError
 from seq2exp.evidence.equal_bases import equal_bases, top_hits
 from seq2exp.evidence.reference_scores import write_reference_scores
-from seq2exp.evidence.references import ReferenceInputs
+from seq2exp.evidence.references import ReferenceInputs, read_peaks
 from seq2exp.masks import open_masks, write_masks
 from seq2exp.schemas import ELEMENT_COLUMNS, read_table
 
@@ -111,6 +112,15 @@ def test_a_run_against_references(run_files):
     figures = json.loads(run_files["out_figures"].read_text())
     assert figures["fold_a"] == pytest.approx(table.loc["a", "fold"], rel=1e-6)
     assert (figures["kind"], figures["seed"]) == ("seq2exp_soft", 2)
+
+
+def test_peaks_are_read_as_the_window_store_reads_them(run_files):
+    peaks = run_files["peaks"]
+    peaks.write_text("track name=peaks\n1 5600 5650 a b\nchr1 5640 5700\nchrUn\t1\t9\n")
+    found = read_peaks(peaks, {"chr1"})  # chr1 is 1 in one line; spaces separate columns, too
+    assert found.to_numpy().tolist() == [["chr1", 5_600, 5_700]]
+    with pytest.raises(UserError, match="no region on the genome's chromosomes; it has"):
+        read_peaks(peaks, {"chr2"})
 
 
 def test_a_run_without_peaks(run_files):

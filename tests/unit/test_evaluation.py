@@ -132,6 +132,23 @@ def test_against_planted_truth_with_masks(run_files):
     assert len(read_table(folder / "d.tsv")) == 50
 
 
+def test_a_model_that_sees_the_promoter_alone_has_no_base_to_rank(run_files):
+    inputs, truth, folder = run_files
+    shape = InputShape(window_length=100, promoter_length=100, n_gene_features=1)
+    config = SignalLinearConfig(spans=(50,))
+    save_checkpoint(folder / "model.ckpt", build_model(config, shape), config, shape, RUN)
+    write_masks(folder / "masks", ["G4", "G5"], {"mask": np.ones((2, 100))})
+    outputs = {"out_elements": folder / "e.tsv", "out_distance": folder / "d.tsv"}
+    evaluate(**{**inputs, "masks": folder / "masks", "truth": truth}, **outputs)
+    result = read(inputs)
+    assert result["bases"] == result["active_elements"] == 0
+    assert result["base_rate"] is result["auprc_mask"] is result["auroc_mask"] is None
+    profile = read_table(folder / "d.tsv")
+    assert (profile["start"].iloc[0], profile["end"].iloc[-1]) == (0, 50)
+    assert profile["bases"].sum() == 200
+    assert (profile["mask"] == 1).all()
+
+
 def test_element_figures_against_scikit_learn():
     rng = np.random.default_rng(0)
     n = 40

@@ -1,10 +1,11 @@
 """From config keys to paths: what is fetched, under which name, and how labels are read."""
 
+import copy
 from pathlib import Path
 
 from seq2exp.config import parse_config
 from seq2exp.expression import LabelInputs
-from seq2exp.inputs import hic_settings, label_files, label_settings
+from seq2exp.inputs import called_peaks, hic_settings, label_files, label_settings, peaks_file
 from seq2exp.sources import plan_sources
 
 SHARED = {"url": "https://host/labels.zip", "member": "t.csv"}
@@ -52,6 +53,24 @@ def test_local_files_stay_and_shared_ones_are_fetched_once():
     assert len(fetched) == 5
     assert fetched[table].key == "cell_lines.A.expression.RNA.table"
     assert fetched["cell_lines.A.hic.m.hic"].source.url == "https://host/m.hic"
+
+
+def test_peaks_are_given_called_or_absent():
+    raw = copy.deepcopy(RAW)
+    raw["cell_lines"]["A"]["peaks"] = {"url": "https://host/p.bed.gz"}
+    raw["cell_lines"]["B"]["peaks"] = {"macs3": {"cutoff": 0.2}}
+    raw["cell_lines"]["C"] = RAW["cell_lines"]["B"]
+    config = parse_config(raw)
+    paths = plan_sources(config).paths
+    assert [peaks_file(config, paths, name) for name in "ABC"] == [
+        "out/sources/cell_lines.A.peaks.p.bed.gz",
+        "out/peaks/B.narrowPeak",
+        None,
+    ]
+    assert called_peaks(config) == {"B": {"cutoff": 0.2, "min_length": 200, "max_gap": 30}}
+    query = {"encode": {"biosample": "K562", "assay": "DNase"}}
+    raw["cell_lines"]["A"]["peaks"] = query
+    assert plan_sources(parse_config(raw)).paths["cell_lines.A.peaks"].endswith("peaks.bed.gz")
 
 
 def test_label_settings_are_those_of_label_inputs():

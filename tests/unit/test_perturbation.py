@@ -99,14 +99,15 @@ def test_only_the_elements_bases_move(toy_store):
     np.testing.assert_array_equal(effects_of(trained(Outside(0)), toy_store, element, **HOW), 0)
 
 
-def test_blacklisted_bases_stay_where_they_are(toy_store):
-    class Blacklisted(Counting):
+@pytest.mark.parametrize("flag", ["blacklist", "peaks"])
+def test_flagged_bases_stay_where_they_are(toy_store, flag):
+    class Flagged(Counting):
         def forward(self, batch):
-            return Output((batch.blacklist * torch.arange(LENGTH)).sum(dim=1).float())
+            return Output((getattr(batch, flag) * torch.arange(LENGTH)).sum(dim=1).float())
 
-    # chr1:250-260 is blacklisted, G1's window is chr1:-700 to 1300.
+    # chr1:250-260 is blacklisted, 200-255 a peak, G1's window is chr1:-700 to 1300.
     element = elements(("G1", "chr1", 240, 300))
-    np.testing.assert_array_equal(effects_of(trained(Blacklisted(0)), toy_store, element, **HOW), 0)
+    np.testing.assert_array_equal(effects_of(trained(Flagged(0)), toy_store, element, **HOW), 0)
 
 
 def test_a_shorter_window_is_cropped_around_the_tss(toy_store):

@@ -3,6 +3,7 @@
 import gzip
 import re
 import shutil
+import sys
 import time
 import zipfile
 
@@ -41,6 +42,7 @@ def files(toy, tmp_path):
                     "resolution": CONTACT_BIN,
                     "normalization": "NONE",
                 },
+                "peaks": {"path": f"{tmp_path}/peaks.narrowPeak"},
                 "expression": {
                     "CAGE": {"bigwig": {"path": f"{tmp_path}/cage.bw"}},
                     "RNA": {"table": {"path": f"{tmp_path}/rna.tsv"}, "column": "rpkm"},
@@ -80,6 +82,7 @@ KEYS = {
     "h3k27ac.bw": "cell_lines.Toy.h3k27ac",
     "dnase.bw": "cell_lines.Toy.dnase",
     "contacts.cool": "cell_lines.Toy.hic",
+    "peaks.narrowPeak": "cell_lines.Toy.peaks",
     "cage.bw": "cell_lines.Toy.expression.CAGE.bigwig",
     "rna.tsv": "cell_lines.Toy.expression.RNA.table",
 }
@@ -208,6 +211,13 @@ def test_wanted_chromosomes(files):
             "track x\n#\nchr1\t7\n",
             r"first line has 2 columns, not 3 or more; give",
         ),
+        ("peaks.narrowPeak", "chr1\t7\n", r"line 1: 'chr1\\t7' has fewer than 3 columns; give BED"),
+        (
+            "peaks.narrowPeak",
+            "chr1\t1\t9\nchr3\t5000\t5101\n",
+            r"an interval ends at chr3:5101, but chr3 has 5100 bp; the file is of another assembly",
+        ),
+        ("peaks.narrowPeak", "chrX\t1\t9\n", r"no chromosome in common with the genome \(chrX aga"),
         ("genome.fa", "ACGT\n", r"does not begin with '>'; give a FASTA file"),
         ("genome.fa.fai", "chr1 12000\n", r"genome\.fa\.fai: not a FASTA index; remove it"),
     ],
@@ -347,3 +357,16 @@ def test_map_without_the_wanted_normalization(files):
         run(raw)
     raw["cell_lines"]["Toy"]["hic"]["missing_normalization"] = "none"
     run(raw)
+
+
+def test_a_model_whose_package_is_missing(files, monkeypatch):
+    _, raw = files
+    raw["models"] = {"caduceus": {}, "big": {"kind": "enformer"}}
+    run(raw)
+    monkeypatch.setitem(sys.modules, "enformer_pytorch", None)
+    with pytest.raises(UserError) as error:
+        run(raw)
+    assert str(error.value) == (
+        "my.yaml: models.big: kind enformer needs the package enformer-pytorch, which is not "
+        "installed here; pip install enformer-pytorch, or drop the model"
+    )

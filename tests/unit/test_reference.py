@@ -13,7 +13,6 @@ from seq2exp.reference import (
     match_chromosome,
     open_fasta,
     prepare_genome,
-    read_blacklist,
     read_chrom_sizes,
     read_codes,
 )
@@ -123,30 +122,6 @@ def test_fasta_without_index(tmp_path):
     (tmp_path / "g.fa").write_text(">c\nA\n")
     with pytest.raises(UserError, match=r"g\.fa: no index .*g\.fa\.fai beside it"):
         open_fasta(tmp_path / "g.fa")
-
-
-def test_blacklist(tmp_path):
-    text = "track name=x\n# c\n\nchr1\t5\t9\tHigh Signal Region\nchr2 0 1\n"
-    (tmp_path / "b.bed").write_text(text)
-    (tmp_path / "b.bed.gz").write_bytes(gzip.compress(text.encode()))
-    for name in ("b.bed", "b.bed.gz"):
-        rows = read_blacklist(tmp_path / name).to_numpy().tolist()
-        assert rows == [["chr1", 5, 9], ["chr2", 0, 1]]
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("chr1\t5", r"line 2: 'chr1\\t5' has fewer than 3 columns; give BED"),
-        ("chr1\t9\t9", r"line 2: 9-9 is not an interval \(0-based start < end\); give BED"),
-        ("chr1\t-1\t9", r"line 2: -1-9 is not an interval"),
-        ("chrom\tstart\tend", r"line 2: start-end is not an interval"),
-    ],
-)
-def test_bad_blacklist(tmp_path, line, message):
-    (tmp_path / "b.bed").write_text(f"chr1\t1\t2\n{line}\n")
-    with pytest.raises(UserError, match=rf"b\.bed: {message}"):
-        read_blacklist(tmp_path / "b.bed")
 
 
 def test_bad_sizes(tmp_path):

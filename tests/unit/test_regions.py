@@ -10,7 +10,7 @@ import pytest
 from seq2exp.errors import UserError
 from seq2exp.evaluation_config import RegionsConfig
 from seq2exp.masks import write_masks
-from seq2exp.regions import call_regions, constant_runs, export_regions
+from seq2exp.regions import call_regions, constant_runs, export_regions, read_elements
 from seq2exp.schemas import ELEMENT_COLUMNS
 
 
@@ -76,6 +76,11 @@ def test_a_constant_mask_has_no_region(level):
     assert called(np.full(1000, level), select="fraction", threshold=0.1) == []
 
 
+def test_where_all_is_promoter_there_is_no_region():
+    for select in ("fraction", "value"):
+        assert spans([0.5, 1, 1, 0.5], select=select, excluded=slice(0, 4)) == []
+
+
 def test_fraction_is_not_lost_to_rounding():
     mask = np.arange(70) / 128
     assert spans(mask, select="fraction", threshold=0.1) == [(63, 70)]  # 0.1 * 70 = 7.0000000001
@@ -117,7 +122,7 @@ def exported(tmp_path):
     Windows are 20 bp long, the promoter is 4.
     """
 
-    def export(regions=SETTINGS):
+    def export(regions=SETTINGS, hard=False):
         mask = np.zeros((4, 20))
         mask[:, 8:12] = 1  # promoters
         mask[0, 2:5] = [0.5, 0.75, 0.5]  # chr2 40-60: 42-45
@@ -128,8 +133,8 @@ def exported(tmp_path):
         write_masks(
             tmp_path / "masks",
             ["g1", "g2", "g3", "g4"],
-            {"mask": mask},
-            meta={"promoter_length": 4},
+            {"mask": mask >= 0.75 if hard else mask},
+            meta={"promoter_length": 4, "hard_mask": hard},
         )
         predictions = pd.DataFrame(
             {
@@ -267,3 +272,15 @@ def test_sort_order_is_that_of_sort_in_the_c_locale(exported):
     path = exported() / "elements.narrowPeak"
     command = ["sort", "-k1,1", "-k2,2n", "-k3,3n", "-c", str(path)]
     subprocess.run(command, check=True, env={"LC_ALL": "C"})
+
+
+@pytest.mark.parametrize("threshold", [0.05, 0.9])
+def test_regions_of_a_hard_mask_are_its_ones_whatever_their_share(exported, threshold):
+    regions = SETTINGS.model_copy(update={"select": "fraction", "threshold": threshold})
+    table = read_elements(exported(regions, hard=True) / "elements.bed.gz")
+    found = table[["chrom", "start", "end", "score"]].to_numpy().tolist()
+    assert found == [
+        ["chr10", 0, 2, 1000],
+        ["chr10", 97, 100, 1000],
+        ["chr2", 55, 57, 1000],
+    ]

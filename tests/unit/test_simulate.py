@@ -9,6 +9,9 @@ import pyBigWig
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from seq2exp.bed import merged_intervals, read_bed
+from seq2exp.doctor.peaks import bases_in
+from seq2exp.doctor.signals import Window
 from seq2exp.simulate import Settings, noise_ceiling, simulate
 from seq2exp.simulate.contacts import contact
 from seq2exp.simulate.grammar import (
@@ -17,6 +20,7 @@ from seq2exp.simulate.grammar import (
     PROMOTER_MOTIF,
     cell_line_motifs,
 )
+from seq2exp.simulate.peaks import call_peaks
 
 SETTINGS = Settings(genes=240, close_pairs=0.25)
 BED = ["chrom", "start", "end", "name", "score", "strand", "kind", "open_in", "motif", "copies"]
@@ -165,6 +169,34 @@ def test_signals_do_not_tell_active_from_decoy(folder, elements, assay):
     is_open = np.repeat([1, 0], [len(heights), len(closed)])
     # Some closed elements lie under the broad acetylated shoulder of a neighbour.
     assert roc_auc_score(is_open, [*heights, *closed]) > 0.9
+
+
+def test_peaks_are_what_is_open(folder, elements, genes):
+    for cell_line in SETTINGS.cell_lines:
+        peaks = merged_intervals(
+            read_bed(folder / f"{cell_line}.DNase.peaks.bed"), set(genes["chrom"])
+        )
+
+        def found(row, peaks=peaks):
+            return bases_in(peaks, Window(row.chrom, row.start, row.end)).any()
+
+        here = elements["open_in"].str.split(",").map(lambda names, c=cell_line: c in names)
+        for kind in ("active", "decoy"):
+            of_kind = elements["kind"] == kind
+            assert np.mean([found(row) for row in elements[of_kind & here].itertuples()]) > 0.95
+            assert not any(found(row) for row in elements[of_kind & ~here].itertuples())
+        promoters = genes[["chrom"]].assign(start=genes["tss"] - 100, end=genes["tss"] + 100)
+        assert np.mean([found(row) for row in promoters.itertuples()]) > 0.9
+
+
+def test_peaks_of_a_signal_by_hand():
+    track = np.array([0, 0.1, 0.3, np.nan, 0.2, 0, 0, 0.5, 0, 0.09, 1, 1], dtype=np.float32)
+    how = {"cutoff": 0.1, "max_gap": 10, "min_length": 20}
+    assert call_peaks(track, 10, 115, **how).tolist() == [[10, 50]]
+    assert call_peaks(track, 10, 120, **how).tolist() == [[10, 50], [100, 120]]
+    assert call_peaks(track, 10, 120, **{**how, "max_gap": 20}).tolist() == [[10, 120]]
+    assert call_peaks(track, 10, 120, **{**how, "max_gap": 9}).tolist() == [[10, 30], [100, 120]]
+    assert call_peaks(track[:1], 10, 10, **how).tolist() == []
 
 
 def test_promoter_signal_follows_the_promoter_not_the_distal_part(folder, genes):

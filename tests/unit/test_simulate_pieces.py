@@ -24,7 +24,7 @@ from seq2exp.simulate.grammar import (
     motif_starts,
     remove_chance_hits,
 )
-from seq2exp.simulate.layout import blocks, random_partition
+from seq2exp.simulate.layout import blocks, draw_layout, random_partition
 from seq2exp.simulate.signals import cage_profile, runs
 
 TINY = Settings(genes=20)
@@ -100,12 +100,35 @@ def test_chromosomes_split_as_in_the_demo():
         ("noise_share", 0.5),
         ("cell_lines", ("A", "../B")),
         ("element_length", (50, 250)),
+        ("element_nearest", -0.1),
         ("open_probability", 0.0),
     ],
 )
 def test_impossible_settings_name_the_setting(setting, value):
     with pytest.raises(UserError, match=f"simulation setting {setting}="):
         Settings(**{setting: value})
+
+
+def test_an_element_must_fit_beyond_the_nearest_place():
+    with pytest.raises(
+        UserError, match=r"element_reach=0\.6: .* beyond promoter and element_nearest"
+    ):
+        Settings(element_nearest=0.36)  # 360 to 600 bp away, for elements of up to 250 bp
+    assert Settings(element_nearest=0.35).nearest == 350
+
+
+def test_elements_keep_their_distance():
+    settings = replace(TINY, genes=60, window=4_000, element_nearest=0.5, element_reach=0.9)
+    settings = replace(settings, close_pairs=0.0)  # no element is near another gene's TSS
+    layout = draw_layout(settings, np.random.default_rng(1))
+    assert len(layout.elements) > 60
+    for element in layout.elements:
+        tss = np.array([gene.tss for gene in layout.genes if gene.chrom == element.chrom])
+        nearest = tss[np.abs(tss - (element.start + element.end) / 2).argmin()]
+        first, last = element.start - nearest, element.end - 1 - nearest
+        assert first >= 1_000 or last < -1_000
+        assert first >= -1_800
+        assert last < 1_800
 
 
 def test_without_noise_the_ceiling_is_1(tmp_path):
@@ -131,7 +154,7 @@ def test_the_same_seed_gives_the_same_files(tmp_path):
         simulate(tmp_path / name, seed, TINY)
     first, second, other = (contents(tmp_path / n) for n in ("first", "second", "other"))
     assert first == second
-    assert len(first) == 5 + 4 * 2 + 5 + 1
+    assert len(first) == 5 + 5 * 2 + 5 + 1
     assert all(first[name] != other[name] for name in first)
 
 

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from seq2exp import store_bases
+from seq2exp.base_codes import PEAK_BIT
 from seq2exp.config import PowerLaw, WindowConfig
 from seq2exp.contacts import HiCInputs
 from seq2exp.errors import UserError
@@ -22,6 +24,7 @@ def test_meta_says_what_is_inside(toy_store):
     assert (toy_store.window_length, toy_store.promoter_length) == (2_000, 200)
     assert (toy_store.cell_line, meta["genome"], meta["assays"]) == ("Toy", "toy1", ["CAGE", "RNA"])
     assert (toy_store.contact_bin, meta["contacts_from"]) == (CONTACT_BIN, "contacts.cool")
+    assert (toy_store.has_peaks, meta["peaks_from"]) == (True, "peaks.narrowPeak")
     assert toy_store.feature_names == ("promoter_activity",)
     assert toy_store.genes.columns.tolist() == [
         *("gene_id", "gene_name", "chrom", "tss", "strand", "offset", "contact_phase"),
@@ -51,6 +54,30 @@ def test_same_inputs_give_the_same_bytes(toy, toy_store_dir, tmp_path):
     build_store(tmp_path / "again", **toy.inputs())
     for file in toy_store_dir.iterdir():
         assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes()
+
+
+def test_a_store_without_peaks_differs_in_their_bit_alone(toy, toy_store, tmp_path):
+    build_store(tmp_path / "s", **{**toy.inputs(), "peaks": None})
+    without = open_store(tmp_path / "s")
+    assert (without.has_peaks, without.meta["peaks_from"]) == (False, None)
+    np.testing.assert_array_equal(without.codes, toy_store.codes & ~np.uint8(PEAK_BIT))
+    # chr1: 55 of [200, 255), 250 of [1150, 1400), 100 around 7000, where two windows touch; 201; 1.
+    assert int(((toy_store.codes & PEAK_BIT) != 0).sum()) == 55 + 250 + 100 + 201 + 1
+
+
+def test_peaks_of_another_assembly(toy, tmp_path):
+    (tmp_path / "p.bed").write_text("chr3\t5000\t5101\n")
+    with pytest.raises(
+        UserError, match=r"p\.bed: an interval ends at chr3:5101, but chr3 has 5100"
+    ):
+        build_store(tmp_path / "s", **{**toy.inputs(), "peaks": tmp_path / "p.bed"})
+    assert list(tmp_path.iterdir()) == [tmp_path / "p.bed"]
+
+
+def test_intervals_over_the_ends_of_pieces(toy, toy_store, tmp_path, monkeypatch):
+    monkeypatch.setattr(store_bases, "_PIECE", 97)
+    build_store(tmp_path / "s", **toy.inputs())
+    np.testing.assert_array_equal(open_store(tmp_path / "s").codes, toy_store.codes)
 
 
 def test_no_hic_means_power_law(toy, tmp_path):
@@ -209,7 +236,7 @@ def test_damaged_stores_are_named(toy_store_dir, tmp_path):
         open_store(tmp_path)
     meta = json.loads((tmp_path / "store.json").read_text())
     (tmp_path / "store.json").write_text(json.dumps({**meta, "format": 99}))
-    with pytest.raises(UserError, match="store format 99, not 1"):
+    with pytest.raises(UserError, match="store format 99, not 2"):
         open_store(tmp_path)
 
 

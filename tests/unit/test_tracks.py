@@ -4,6 +4,7 @@ import numpy as np
 import pybigtools
 import pytest
 
+from seq2exp import tracks
 from seq2exp.errors import UserError
 from seq2exp.tracks import check_assembly, open_bigwig, read_signal
 
@@ -122,3 +123,17 @@ def test_damage_in_the_middle_is_named(tmp_path):
     (tmp_path / "x.bw").write_bytes(damaged)
     with pytest.raises(UserError, match=r"x\.bw: damaged data at chr1:0-60000; get the file again"):
         read_signal(open_bigwig(tmp_path / "x.bw"), "chr1", 0, 60_000, missing="error")
+
+
+def test_bedgraph_has_every_base_of_the_bigwig(tmp_path, monkeypatch):
+    signal = {"c1": np.array([0.5, 0.5, np.nan, 2.25, 2.25, 1e-3], np.float32), "c2": np.ones(3)}
+    write_bigwig(tmp_path / "s.bw", signal, {"c1": 8, "c2": 3})
+    monkeypatch.setattr(tracks, "_PIECE", 4)
+    tracks.write_bedgraph(tmp_path / "s.bw", tmp_path / "s.bedGraph")
+    read = {"c1": np.full(8, np.nan), "c2": np.full(3, np.nan)}
+    for line in (tmp_path / "s.bedGraph").read_text().splitlines():
+        chrom, start, end, value = line.split("\t")
+        assert np.isnan(read[chrom][int(start) : int(end)]).all()
+        read[chrom][int(start) : int(end)] = float(value)
+    np.testing.assert_allclose(read["c1"], [*signal["c1"], np.nan, np.nan], rtol=1e-5)
+    np.testing.assert_array_equal(read["c2"], 1)

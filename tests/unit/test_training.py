@@ -8,17 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from pydantic import TypeAdapter
 
 from seq2exp.checkpoints import load_checkpoint
 from seq2exp.errors import UserError
 from seq2exp.masks import open_masks
-from seq2exp.model_config import CaduceusSignalsConfig, ModelConfig, SignalLinearConfig
-from seq2exp.models import MODELS, InputShape, build_model
-from seq2exp.packing import unpack
+from seq2exp.model_config import CaduceusSignalsConfig, EnformerConfig, SignalLinearConfig
+from seq2exp.models import InputShape
 from seq2exp.prediction import predict
-from seq2exp.recipe import expression_loss
 from seq2exp.runs import Run, Splits, TrainingJob
+from seq2exp.store import open_store
 from seq2exp.training_config import AugmentConfig
 from seq2exp.training_task import ExpressionTask
 from seq2exp.windows import WindowDataset
@@ -91,17 +89,17 @@ def test_augmented_training_resumes_to_the_bit_and_is_validated_on_plain_windows
     assert plain["parameters"] == metrics["parameters"]
 
 
-@pytest.mark.parametrize("kind", sorted(MODELS.keys() - {"signal_linear"}))
-def test_every_parameter_gets_a_gradient_in_every_step(training_data, kind):
-    """Processes that train together wait for each other's gradient of every parameter."""
-    dataset = WindowDataset(training_data / "store", np.arange(2), "CAGE")
-    config = TypeAdapter(ModelConfig).validate_python({"kind": kind, "d_model": 8, "d_state": 2})
-    with torch.random.fork_rng(devices=[]):
-        model = build_model(config, InputShape(1000, 200, dataset.read([0]).gene_features.shape[1]))
-        batch = unpack(dataset.read([0, 1]), contact_bin=200)
-        output = model.train()(batch._replace(seeds=(1, 2)))
-    expression_loss(output, batch.label, kl_weight=0.01).total.backward()
-    assert [name for name, weight in model.named_parameters() if weight.grad is None] == []
+def test_dropout_and_batch_norm_resume_to_the_bit(training_data, tmp_path, monkeypatch):
+    sizes = {"d_model": 24, "layers": 1, "heads": 2, "key_width": 4, "downsamples": 4}
+    how = {"model": EnformerConfig(**sizes)}
+    run_training(training_data, tmp_path / "whole", **how)
+    interrupted(monkeypatch, training_data, tmp_path / "parts", (5,), **how)
+    run_training(training_data, tmp_path / "parts", **how)
+    same_weights(tmp_path / "whole", tmp_path / "parts")
+    state = load_checkpoint(tmp_path / "parts" / "model.ckpt").model.state_dict()
+    averages = [value for name, value in state.items() if name.endswith("running_mean")]
+    assert averages
+    assert all(average.abs().sum() > 0 for average in averages)
 
 
 def test_work_folder_depends_on_what_decides_the_weights(training_data):
@@ -123,6 +121,15 @@ def test_work_folder_depends_on_what_decides_the_weights(training_data):
     assert len({folder(recipe) for recipe in recipes}) == 4
     assert folder(recipes[0]) == folder(RECIPE.model_copy(update={"workers": 5}))
     assert folder(recipes[0]) == folder(RECIPE.model_copy(update={"devices": 2, "accumulate": 2}))
+
+
+def test_a_window_shorter_than_the_promoter_is_promoter_alone(training_data):
+    paths = training_data / "store", training_data / "folds.tsv"
+    for length, promoter_length in ((100, 100), (200, 200), (202, 200)):
+        model = SOFT.model_copy(update={"window_length": length})
+        job = TrainingJob(*paths, Run("CAGE", 1, 2, "toy"), model, RECIPE)
+        shape = job.input_shape(open_store(paths[0]))
+        assert shape == InputShape(length, promoter_length, n_gene_features=9)
 
 
 def test_jitter_needs_room_in_the_store(training_data, tmp_path):
@@ -160,6 +167,13 @@ def test_artefacts(undisturbed):
     assert trained.config == SOFT
     assert trained.meta["cell_line"] == "SimA"
     assert metrics["parameters"] == sum(p.numel() for p in trained.model.parameters())
+    settings = metrics["settings"]
+    assert settings["model"] == SOFT.model_dump(mode="json")
+    assert settings["training"]["steps"] == 12
+    assert not set(settings["training"]) & type(RECIPE).HOW
+    assert settings["window"] == {"window_length": 1000, "promoter_length": 200} | {
+        "n_gene_features": trained.shape.n_gene_features
+    }
 
 
 def test_seed_decides_the_result_and_the_callers_randomness_is_untouched(

@@ -13,7 +13,7 @@ from seq2exp.packing import PackedBatch, unpack
 from seq2exp.store import build_store
 from seq2exp.windows import WindowDataset, read_window, split_rows
 
-from ..conftest import CONTACT_BIN, GENES, slow_window
+from ..conftest import CONTACT_BIN, GENES, IN_PEAKS, slow_window
 
 
 @pytest.mark.parametrize("length", [2_000, 1_998, 640, 2])
@@ -30,14 +30,23 @@ def test_window_is_exact_at_any_length(toy, toy_store, row, length):
     assert batch.sequence.dtype == batch.signals.dtype == torch.float32
 
 
+@pytest.mark.parametrize("row", range(len(GENES)))
+def test_peaks_are_exact(toy_store, row):
+    _, chrom, tss, _ = GENES[row]
+    packed = read_window(toy_store, row, 1_998)
+    batch = unpack(packed, contact_bin=CONTACT_BIN, has_peaks=toy_store.has_peaks)
+    expected = [position in IN_PEAKS[chrom] for position in range(tss - 999, tss + 999)]
+    assert batch.peaks.tolist() == [expected]
+
+
 def test_crop_equals_a_store_built_at_that_length(toy, toy_store, tmp_path):
     inputs = {**toy.inputs(), "window": toy.window.model_copy(update={"length": 640})}
     build_store(tmp_path / "short", **inputs)
     short = WindowDataset(tmp_path / "short", np.arange(len(GENES)), "CAGE")
     cropped = WindowDataset(toy_store.path, np.arange(len(GENES)), "CAGE", 640)
     for row in range(len(GENES)):
-        direct = unpack(short.read([row]), contact_bin=CONTACT_BIN)
-        crop = unpack(cropped.read([row]), contact_bin=CONTACT_BIN)
+        direct = unpack(short.read([row]), contact_bin=CONTACT_BIN, has_peaks=True)
+        crop = unpack(cropped.read([row]), contact_bin=CONTACT_BIN, has_peaks=True)
         for one, other in zip(direct, crop, strict=True):
             torch.testing.assert_close(one, other, rtol=0, atol=0)
 
@@ -67,7 +76,7 @@ def test_negative_start_has_a_phase_within_its_bin(toy_store):
 
 def test_unpack_by_hand():
     packed = PackedBatch(
-        codes=torch.tensor([[0, 1, 2, 3, 4, 5, 8 + 2, 8 + 4]], dtype=torch.uint8),
+        codes=torch.tensor([[16, 1, 2, 3, 4, 5, 8 + 2, 16 + 8 + 4]], dtype=torch.uint8),
         signals=torch.tensor([[[i, 2 * i] for i in range(8)]], dtype=torch.float16),
         contacts=torch.tensor([[1.0, 2.0, 3.0]]),
         contact_phase=torch.tensor([2]),
@@ -82,6 +91,10 @@ def test_unpack_by_hand():
     assert batch.signals[0, :, 2].tolist() == [1, 1, 2, 2, 2, 0, 3, 3]
     assert batch.signals[0, :, 1].tolist() == [0, 2, 4, 6, 8, 10, 12, 14]
     assert batch.blacklist[0].tolist() == [False] * 6 + [True] * 2
+    assert batch.peaks is None
+    seen = unpack(packed, contact_bin=4, has_peaks=True)
+    assert seen.peaks[0].tolist() == [True] + [False] * 6 + [True]
+    assert torch.equal(seen.sequence, batch.sequence)
     assert (batch.label.item(), batch.index.item()) == (1.5, 4)
 
 

@@ -66,16 +66,18 @@ def build_data(folder: Path) -> None:
         labels={"CAGE": LabelInputs(replicates=((source / "SimA.CAGE.bw",),))},
         window=WindowConfig(length=1000, promoter_length=200),
         power_law=PowerLaw(bin=200),
+        peaks=source / "SimA.DNase.peaks.bed",
     )
 
 
-def run_training(data: Path, out: Path, model=SOFT, recipe=RECIPE, seed=2) -> dict:
+def run_training(data: Path, out: Path, model=SOFT, recipe=RECIPE, seed=2, teacher=None) -> dict:
     train(
         data / "store",
         data / "folds.tsv",
         Run("CAGE", 1, seed, "toy"),
         model,
         recipe,
+        teacher=teacher,
         out_checkpoint=out / "model.ckpt",
         out_metrics=out / "metrics.json",
         out_history=out / "history.csv",

@@ -22,6 +22,11 @@ CASES = [
     ("models.seq2exp_hrad", {"kind": "seq2exp_hrad"}, ("models.seq2exp_hrad", "seq2exp_soft")),
     ("models.../escaped", {"kind": "caduceus"}, ("models.../escaped", "letters, digits, _ and -")),
     (
+        "ablations",
+        {"kl": {"model": "seq2exp_soft", "variants": {"no_kl": {"kl_wieght": 0}}}},
+        ("ablations.kl.variants.no_kl.kl_wieght: unknown key", "did you mean 'kl_weight'"),
+    ),
+    (
         "cell_lines.SimA.dnase",
         {"path": f"{SIMULATED}/labels.tsv"},
         ("cell_lines.SimA.dnase", "labels.tsv", "not a bigWig"),
@@ -66,3 +71,17 @@ def test_snakemake_says_the_same_before_any_job(folder, demo_config, key, value,
     assert lines[0].startswith("error: my.yaml: ")
     assert not [word for word in words if word not in lines[0]], lines[0]
     assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_several_nodes_outside_of_slurm_stop_before_any_job(folder, demo_config, monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    config = changed(demo_config, "training.nodes", 2)
+    for _ in range(2):  # it leaves no lock behind
+        done = run_snakemake("--quiet", "all", cwd=folder, config=config)
+        assert done.returncode == 1
+        lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+        assert lines == [
+            "error: training.nodes 2: several nodes need a Slurm job; start with --profile slurm, "
+            "or set training.nodes to 1"
+        ], done.stderr
+    assert not (folder / "results" / "demo" / "reference").exists()

@@ -23,6 +23,13 @@ def test_demo(demo_folder, demo_config):
     expected |= {"build_store": 2, "train": 4, "predict": 2, "predict_without_masks": 2}
     expected |= {"export_regions": 2}
     assert expected.items() <= counts.items()
+    assert not {"views", "summarise_views"} & set(counts)
+
+
+def test_views_are_one_job_a_run(demo_folder, demo_config):
+    demo_config["evaluation"]["views"] = {"500bp": {"window_length": 500}, "hic": {"signals": []}}
+    counts = job_counts(run_snakemake("--dry-run", cwd=demo_folder, config=demo_config))
+    assert (counts["views"], counts["summarise_views"]) == (4, 1)
 
 
 def test_root_config_is_the_default_and_needs_no_network(tmp_path):
@@ -31,11 +38,11 @@ def test_root_config_is_the_default_and_needs_no_network(tmp_path):
     # 4 files of the genome, 3 x 3 tracks and maps, one archive of labels, 6 FANTOM5 tracks; as
     # evidence 2 screens and 2 + 2 sets of regions
     expected = {"fetch_source": 26, "build_store": 3}
-    # 3 cell lines x 4 models (1 with a mask) x 5 seeds
-    expected |= {"train": 60, "predict": 15, "predict_without_masks": 45, "export_regions": 15}
+    # 3 cell lines x 11 models (3 with a mask) x 5 seeds
+    expected |= {"train": 165, "predict": 45, "predict_without_masks": 120, "export_regions": 45}
     # H1 has no screen, but the regions that all cell lines share
-    expected |= {"crispri_baselines": 2, "score_crispri": 10, "pool_crispri": 2, "plot_crispri": 2}
-    expected |= {"score_references": 15, "compare_runs": 1, "compare_cell_lines": 5}
+    expected |= {"crispri_baselines": 2, "score_crispri": 30, "pool_crispri": 6, "plot_crispri": 6}
+    expected |= {"score_references": 45, "compare_runs": 3, "compare_cell_lines": 15}
     assert expected.items() <= counts.items()
 
 
@@ -58,7 +65,7 @@ def test_a_configfile_replaces_config_yaml(demo_folder, demo_config, tmp_path):
 def test_config_on_the_command_line_changes_config_yaml(tmp_path):
     shutil.copy(ROOT / "config.yaml", tmp_path)
     done = run_snakemake("--dry-run", "--config", "seeds=[7]", "results=elsewhere", cwd=tmp_path)
-    assert job_counts(done)["train"] == 12
+    assert job_counts(done)["train"] == 33
     assert "elsewhere/models/K562/CAGE/caduceus/fold11_seed7/model.ckpt" in done.stdout
 
 
@@ -77,3 +84,18 @@ def test_training_asks_for_a_gpu_and_for_its_time(tmp_path):
 def test_reading_the_snakefile_imports_no_torch(module):
     code = f"import sys, seq2exp.{module}; sys.exit(bool({{'torch', 'numba'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_model_on_the_mask_of_another_waits_for_that_of_the_same_run(demo_folder, demo_config):
+    soft = demo_config["models"]["seq2exp_soft"]
+    demo_config["models"] = {
+        "masks": {"kind": "seq2exp_soft", **soft},
+        "retrain": {"kind": "seq2exp_retrain", "mask_from": "masks", "fraction": 0.2},
+    }
+    demo_config["seeds"] = [2, 22]
+    target = "results/demo/models/SimB/CAGE/{}/fold1_seed22/model.ckpt"
+    model = target.format("retrain")
+    done = run_snakemake("--dry-run", model, cwd=demo_folder, config=demo_config)
+    assert job_counts(done)["train"] == 2
+    (job,) = [part for part in done.stdout.split("rule train:")[1:] if model in part]
+    assert target.format("masks") in re.search(r"input: (.*)", job)[1]

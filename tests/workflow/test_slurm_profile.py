@@ -3,10 +3,14 @@
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import yaml
+from snakemake_executor_plugin_slurm.submit_string import get_submit_command
+from snakemake_executor_plugin_slurm.utils import set_gres_string
 
+from seq2exp.cluster_config import ClusterConfig, Layout
 from tests.workflow.conftest import ROOT
 
 
@@ -59,6 +63,65 @@ def test_what_the_site_has_set_reaches_every_job(demo_folder, demo_config):
     assert of_models["1"]["slurm_extra"] == "--signal=TERM@120 --mail-type=FAIL"
     groups = re.findall(r"[Gg]roup job (\w+) \(jobs", done.stdout)
     assert sorted(groups) == ["figures"] + ["prediction"] * 2 + ["prediction_gpu"] * 2
+
+
+def test_a_training_over_two_nodes_asks_for_both(demo_folder, demo_config):
+    demo_config["training"] |= {"nodes": 2, "devices": 4, "accelerator": "gpu"}
+    demo_config["resources"]["training_threads"] = 8
+    done = dry_run(demo_folder, demo_config)
+    of_models = {job["nodes"]: job for job in resources_of(done, "train")}
+    assert set(of_models) == {"1", "2"}
+    network, regression = of_models["2"], of_models["1"]  # which needs no help
+    asked = {"nodes": "2", "tasks": "8", "tasks_per_gpu": "0", "cpus_per_task": "2", "gpu": "0"}
+    assert asked.items() <= network.items()
+    assert network["mpi"] == "srun"
+    assert network["slurm_extra"] == "--signal=TERM@120 --ntasks-per-node=4 --gpus-per-node=4"
+    assert network["mem_mb"] == "16001"  # 4 processes with CUDA, each with a window of 2,000 bp
+    assert not {"mpi", "tasks"} & set(regression)
+    for job in resources_of(done, "predict"):
+        assert job["gpu"] == "1"
+        assert not {"nodes", "mpi"} & set(job)
+
+
+class Resources(dict):
+    """As Snakemake gives them to executors: by key and as attributes, without those left out."""
+
+    def __getattr__(self, name):
+        return self[name]
+
+
+def sbatch_command(resources, *, threads, partition="", log="log"):
+    """What Snakemake's executor for Slurm calls, but for the script."""
+    given = Resources({name: value for name, value in resources.items() if value is not None})
+    job = SimpleNamespace(resources=given, threads=threads)
+    about = {"run_uuid": "id", "slurm_logfile": log, "comment_str": "comment", "account": ""}
+    about |= {"partition": partition, "workdir": None}
+    return get_submit_command(job, about) + set_gres_string(job)
+
+
+@pytest.mark.parametrize(
+    ("settings", "layout", "options"),
+    [
+        ({}, Layout(), "--nodes=1 --ntasks=1 --cpus-per-task=8"),
+        ({}, Layout(gpus=1), "--nodes=1 --cpus-per-task=8 --gpus=1"),
+        ({}, Layout(1, 4, 4), "--nodes=1 --cpus-per-task=8 --gpus=4"),
+        (
+            {"gpu_type": "a100"},
+            Layout(2, 4, 4),
+            "--nodes=2 --ntasks=8 --cpus-per-task=2 --ntasks-per-node=4 --gpus-per-node=a100:4",
+        ),
+        (
+            {"gpu_type": "a100", "gpu_request": "gres"},
+            Layout(2, 1, 1),
+            "--nodes=2 --ntasks=2 --cpus-per-task=8 --ntasks-per-node=1 --gres=gpu:a100:1",
+        ),
+    ],
+)
+def test_what_the_executor_makes_of_it(settings, layout, options):
+    resources = ClusterConfig(**settings).job_resources(layout, threads=8)
+    command = sbatch_command(resources | {"nodes": layout.nodes}, threads=8)
+    found = command.split(" --comment comment")[1].split()
+    assert sorted(found) == sorted(options.split())
 
 
 @pytest.mark.parametrize(

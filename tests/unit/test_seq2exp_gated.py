@@ -1,0 +1,114 @@
+"""Seq2Exp-gated: what a mask of zero does, and that a mask between zero and one does something."""
+
+import pytest
+import torch
+
+from seq2exp.model_config import Seq2ExpGatedConfig, Seq2ExpSoftConfig
+from seq2exp.models import InputShape, build_model
+from seq2exp.packing import Batch
+
+B, L, P, F = 4, 192, 16, 3
+PROMOTER = slice(88, 104)
+SMALL = {"d_model": 16, "d_state": 4, "generator_layers": 1, "predictor_layers": 2}
+GATES = ["embedding", "first_norm", "norm", "step"]
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+
+
+def random_batch() -> Batch:
+    return Batch(
+        sequence=torch.nn.functional.one_hot(torch.randint(4, (B, L)), 4).float(),
+        signals=torch.rand(B, L, 3) * 3,
+        gene_features=torch.randn(B, F),
+        blacklist=torch.zeros(B, L, dtype=torch.bool),
+        label=torch.randn(B),
+        index=torch.arange(B),
+    )
+
+
+def new_model(**settings):
+    return build_model(Seq2ExpGatedConfig(**{**SMALL, **settings}), InputShape(L, P, F)).eval()
+
+
+def with_promoter(mask: torch.Tensor) -> torch.Tensor:
+    mask = mask.clone()
+    mask[:, PROMOTER] = 1
+    return mask
+
+
+def test_gated_at_the_embedding_it_is_the_soft_model():
+    settings = {"prior": {"scale": 10, "beta_min": 1}, "marginal": {"scale": 10}}
+    gated = new_model(gate="embedding", kl_weight=0.01, **settings)
+    soft = build_model(Seq2ExpSoftConfig(**SMALL), InputShape(L, P, F)).eval()
+    soft.load_state_dict(gated.state_dict())
+    batch = random_batch()
+    ours, theirs = gated(batch), soft(batch)
+    for one, other in zip(ours[:-1], theirs[:-1], strict=True):
+        assert torch.equal(one, other)
+    assert torch.equal(gated.loss(ours, batch.label).total, soft.loss(theirs, batch.label).total)
+
+
+@torch.no_grad()
+def test_a_removed_base_is_not_there():
+    """Where convolutions see one base, a step of 0 is the same as cutting the base out."""
+    model, batch = new_model(gate="step", d_conv=1), random_batch()
+    kept = with_promoter((torch.rand(B, L) < 0.5).float())
+    gated = model.predict_from(batch, kept)
+    for window in range(B):
+        bases = kept[window].bool()
+        x = model.embedded(batch)[1][window : window + 1, bases]
+        before = int(bases[: PROMOTER.start].sum())
+        hidden = model.predictor(x, slice(before, before + P))
+        features = batch.gene_features[window : window + 1]
+        torch.testing.assert_close(model.head(hidden, features)[0], gated[window])
+
+
+@pytest.mark.parametrize("gate", GATES)
+@torch.no_grad()
+def test_what_a_mask_of_zero_hides_changes_nothing(gate):
+    """The bases themselves; that they were there is seen everywhere but with ``step``."""
+    model, batch = new_model(gate=gate), random_batch()
+    mask = with_promoter((torch.rand(B, L) < 0.5).float())
+    hidden = (mask == 0).unsqueeze(-1)
+    other = batch._replace(sequence=torch.where(hidden, batch.sequence.roll(1, -1), batch.sequence))
+    torch.testing.assert_close(model.predict_from(batch, mask), model.predict_from(other, mask))
+
+
+@torch.no_grad()
+def sensitivity(gate: str) -> float:
+    """Change of predictions from mask 1/4 to 1/2 outside the promoter, against that from 0 to 1.
+
+    A factor on the promoter's view of distal bases that grows evenly would give 1/4.
+    """
+    changes = []
+    for seed in range(8):
+        torch.manual_seed(seed)
+        model, batch = new_model(gate=gate), random_batch()
+        levels = [
+            model.predict_from(batch, with_promoter(torch.full((B, L), level)))
+            for level in (0.0, 0.25, 0.5, 1.0)
+        ]
+        changes.append([(levels[2] - levels[1]).abs(), (levels[3] - levels[0]).abs()])
+    middle, whole = (torch.cat([pair[i] for pair in changes]).mean() for i in (0, 1))
+    return float(middle / whole)
+
+
+def test_a_mask_between_zero_and_one_acts_only_where_no_norm_undoes_it():
+    found = {gate: sensitivity(gate) for gate in GATES}
+    assert found["embedding"] < 0.12
+    assert min(found["first_norm"], found["norm"], found["step"]) > 0.15
+
+
+def test_a_binarised_mask_is_of_zeros_and_ones_and_is_taught():
+    model, batch = new_model(binarise=True), random_batch()._replace(seeds=tuple(range(B)))
+    for training in (True, False):
+        output = model.train(training)(batch)
+        assert set(output.mask.unique().tolist()) == {0.0, 1.0}
+    output = model.train()(batch)
+    model.loss(output._replace(kl=None), batch.label).total.backward()
+    assert (model.generator.head.weight.grad.abs() > 0).all()
