@@ -80,6 +80,7 @@ include: "rules/windows.smk"
 include: "rules/train.smk"
 include: "rules/predict.smk"
 include: "rules/regions.smk"
+include: "rules/evidence.smk"
 include: "rules/evaluate.smk"
 include: "rules/views.smk"
 include: "rules/figures.smk"
@@ -94,6 +95,7 @@ rule all:
         f"{RESULTS}/summary.tsv",
         SUMMARY_OF_VIEWS,
         [files_of(run) for run in RUNS],
+        evidence_files(),
 
 
 rule paper:

@@ -42,6 +42,11 @@ REGIONS = f"{RESULTS}/regions/{RUN}"
 EVALUATION = f"{RESULTS}/evaluation/{RUN}"
 PAPER = f"{RESULTS}/paper"
 FIGURES = f"{RESULTS}/figures/{RUN}"
+EVIDENCE = f"{RESULTS}/evidence/{RUN}"
+# Of all folds and seeds of a model, and of all its cell lines.
+MODEL_EVIDENCE = f"{RESULTS}/evidence/{{cell_line}}/{{assay}}/{{model}}"
+MODEL_FIGURES = f"{RESULTS}/figures/{{cell_line}}/{{assay}}/{{model}}"
+SPECIFICITY = f"{RESULTS}/evidence/specificity/{{assay}}/{{model}}/fold{{fold}}_seed{{seed}}"
 LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
 ENVIRONMENT = "../envs/seq2exp.yaml"  # used with --software-deployment-method conda
@@ -56,12 +61,18 @@ def teacher(wildcards):
 # ------------------------------------------------------------------------------- figures
 
 LOCI = range(1, CONFIG.evaluation.loci + 1)
-LABELS = {"assay": "{assay}", "model": "{model}", "run": "fold {fold}, seed {seed}"}
+MODEL_LABELS = {"assay": "{assay}", "model": "{model}"}
+LABELS = MODEL_LABELS | {"run": "fold {fold}, seed {seed}"}
 
 
 def title(wildcards):
     """What was trained on what, above every picture of a run."""
     return "{w.model}, {w.cell_line} {w.assay}, fold {w.fold}, seed {w.seed}".format(w=wildcards)
+
+
+def model_title(wildcards):
+    """The same, above a picture of all folds and seeds of a model."""
+    return "{w.model}, {w.cell_line} {w.assay}".format(w=wildcards)
 
 
 def transform(wildcards):

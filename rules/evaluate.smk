@@ -53,7 +53,8 @@ use rule evaluate as evaluate_without_masks with:
 
 rule summarise:
     input:
-        [f"{EVALUATION}/evaluation.json".format(**run) for run in RUNS],
+        evaluations=[f"{EVALUATION}/evaluation.json".format(**run) for run in RUNS],
+        evidence=[file for run in MASK_RUNS for file in evidence_of(run)],
     output:
         json=f"{RESULTS}/summary.json",
         table=report(f"{RESULTS}/summary.tsv", caption="../report/summary.rst", category="All runs"),

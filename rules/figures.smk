@@ -124,3 +124,62 @@ rule plot_loci:
         title=title,
     script:
         "../workflow_scripts/plot_loci.py"
+
+
+rule plot_crispri:
+    input:
+        performance=rules.pool_crispri.output.performance,
+        curves=rules.pool_crispri.output.curves,
+    output:
+        png=report(
+            f"{MODEL_FIGURES}/crispri.png",
+            caption="../report/crispri.rst",
+            category="{cell_line}",
+            subcategory="Evidence",
+            labels=MODEL_LABELS,
+        ),
+        pdf=f"{MODEL_FIGURES}/crispri.pdf",
+    log:
+        f"{LOGS}/plot_crispri/{{cell_line}}/{{assay}}/{{model}}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        **on_cluster(),
+        mem_mb=mem_mb,
+        runtime=plot_runtime,
+    params:
+        code=CODE,
+        title=model_title,
+    script:
+        "../workflow_scripts/plot_crispri.py"
+
+
+rule plot_references:
+    input:
+        enrichment=rules.score_references.output.enrichment,
+        equal=rules.score_references.output.equal,
+    output:
+        png=report(
+            f"{FIGURES}/enrichment.png",
+            caption="../report/enrichment.rst",
+            category="{cell_line}",
+            subcategory="Evidence",
+            labels=LABELS,
+        ),
+        pdf=f"{FIGURES}/enrichment.pdf",
+    log:
+        f"{LOGS}/plot_references/{RUN}.log",
+    group:
+        "figures"
+    conda:
+        ENVIRONMENT
+    resources:
+        **on_cluster(),
+        mem_mb=mem_mb,
+        runtime=plot_runtime,
+        slots=1,
+    params:
+        code=CODE,
+        title=title,
+    script:
+        "../workflow_scripts/plot_references.py"

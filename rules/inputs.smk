@@ -48,3 +48,74 @@ TRUTH = [
     if CONFIG.evaluation.truth
 ]
 PLANTED_ELEMENTS = {"elements": f"{EVALUATION}/planted_elements.tsv"} if TRUTH else {}
+
+
+# ------------------------------------------------------------------------------- evidence
+
+CRISPRI = {name: cell.crispri for name, cell in CONFIG.cell_lines.items() if cell.crispri}
+MASK_RUNS = [run for run in RUNS if run["model"] in MASK_MODELS]
+
+
+def references_of(cell_line):
+    """Key and settings of each set of reference regions that a cell line is held against."""
+    sets = [(f"cell_lines.{cell_line}.references", CONFIG.cell_lines[cell_line].references)]
+    sets += [("evaluation.references", CONFIG.evaluation.references)]
+    return {
+        f"{key}.{name}": reference.model_dump(mode="json", include={"column", "values"})
+        for key, references in sets
+        for name, reference in references.items()
+    }
+
+
+def reference_files(wildcards):
+    """Files of these reference regions, in the same order."""
+    return [source(key) for key in references_of(wildcards.cell_line)]
+
+
+def prediction_files(wildcards):
+    """Files of other methods' element-gene scores."""
+    cell_line = wildcards.cell_line
+    names = CONFIG.cell_lines[cell_line].predictions
+    return [source(f"cell_lines.{cell_line}.predictions.{name}") for name in names]
+
+
+def has_references(cell_line):
+    """Whether there are any, peaks included."""
+    return bool(references_of(cell_line) or CONFIG.cell_lines[cell_line].peaks)
+
+
+def evidence_of(run):
+    """Figures (JSON) of one run against what there is for its cell line."""
+    names = ["crispri"] * (run["cell_line"] in CRISPRI)
+    names += ["enrichment"] * has_references(run["cell_line"])
+    return [f"{EVIDENCE}/{name}.json".format(**run) for name in names]
+
+
+def evidence_files():
+    """Everything that rules/evidence.smk makes, and its pictures."""
+    files = [file for run in MASK_RUNS for file in evidence_of(run)]
+    for run in MASK_RUNS:
+        if run["cell_line"] in CRISPRI:
+            files += [f"{MODEL_FIGURES}/crispri.png".format(**run)]
+        if has_references(run["cell_line"]):
+            files += [f"{FIGURES}/enrichment.png".format(**run)]
+        if len(MASK_RUNS) > len(MASK_MODELS) * len(CONFIG.assays):
+            files += [f"{RESULTS}/evidence/agreement/{{assay}}/{{model}}.tsv".format(**run)]
+        if len(CONFIG.cell_lines) > 1:
+            files += [f"{SPECIFICITY}_summary.tsv".format(**run)]
+    return list(dict.fromkeys(files))
+
+
+def of_mask_runs(path):
+    """Input function: a file of every run that shares the wildcards."""
+
+    def files(wildcards):
+        shared = dict(wildcards.items())
+        runs = [
+            run
+            for run in MASK_RUNS
+            if shared.items() <= {key: str(value) for key, value in run.items()}.items()
+        ]
+        return [path.format(**run) for run in runs]
+
+    return files

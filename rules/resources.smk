@@ -45,6 +45,25 @@ def plot_runtime(wildcards, attempt):
     return min(5 * attempt, CONFIG.resources.max_runtime_min)
 
 
+def evidence_mem_mb(wildcards, attempt):
+    """Memory of a job that goes through masks and windows, a gene at a time, beside its tables."""
+    return resources.ask_memory(2 * resources.reading_mb(0), attempt, CONFIG.resources)
+
+
+def store_runtime(wildcards, input, attempt):
+    """Minutes of a job that goes through a window store.
+
+    Of its other inputs some are made in the same cluster job, so their sizes are not known before.
+    """
+    minutes = resources.reading_minutes(resources.size_mb([input.store]))
+    return resources.ask_runtime(minutes, attempt, CONFIG.resources)
+
+
+def evidence_runtime(wildcards, attempt):
+    """Minutes of a job that compares runs."""
+    return resources.ask_runtime(60, attempt, CONFIG.resources)
+
+
 # ------------------------------------------------------------------------------- models
 
 

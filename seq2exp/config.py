@@ -15,12 +15,12 @@ from pydantic import (
     model_validator,
 )
 
+from seq2exp.cell_line_config import CellLineConfig
 from seq2exp.cluster_config import ClusterConfig
 from seq2exp.config_messages import first_problem
 from seq2exp.config_types import Fraction, Name, NonNegativeInt, PositiveInt, Strict
 from seq2exp.errors import UserError
 from seq2exp.evaluation_config import EvaluationConfig, PredictionConfig, RegionsConfig
-from seq2exp.label_config import LabelConfig
 from seq2exp.model_config import (
     ModelConfig,
     NetworkConfig,
@@ -28,8 +28,7 @@ from seq2exp.model_config import (
     Seq2ExpSoftConfig,
 )
 from seq2exp.paper_config import AblationConfig, as_written, check_ablations, with_variants
-from seq2exp.peaks_config import PeaksConfig
-from seq2exp.source_config import HiCSource, Source
+from seq2exp.source_config import Source
 from seq2exp.training_config import TrainingConfig
 
 Chromosome = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")]
@@ -104,21 +103,6 @@ class WindowConfig(Strict):
                 f"({self.length}); lengthen window.length"
             )
         return self
-
-
-# --------------------------------------------------------------------------- cell lines
-
-
-class CellLineConfig(Strict):
-    """The tracks and labels of one cell line."""
-
-    h3k27ac: Source
-    dnase: Source
-    hic: HiCSource | None = None
-    """Left out: distance power law (``power_law``)."""
-    peaks: PeaksConfig | None = None
-    """DNase peaks, for models whose ``needs_peaks`` is true."""
-    expression: Annotated[dict[Name, LabelConfig], Field(min_length=1)]
 
 
 # --------------------------------------------------------------------------- folds
@@ -260,6 +244,27 @@ class Config(Strict):
                 "given; add it (docs/add-a-cell-line.md says how peaks are called), or drop the "
                 "model"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _predictions_of_a_screen(self) -> Self:
+        for name, given in self.cell_lines.items():
+            if given.predictions and given.crispri is None:
+                raise ValueError(
+                    f"cell_lines.{name}.predictions: nothing to hold them against; add "
+                    f"cell_lines.{name}.crispri"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _references_named_once(self) -> Self:
+        for cell_line, given in self.cell_lines.items():
+            for name in given.references:
+                if name in self.evaluation.references:
+                    raise ValueError(
+                        f"cell_lines.{cell_line}.references.{name}: evaluation.references has this "
+                        "name too; rename one"
+                    )
         return self
 
     @model_validator(mode="after")

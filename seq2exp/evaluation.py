@@ -29,14 +29,13 @@ from seq2exp.planted import (
     windows,
     within_windows,
 )
-from seq2exp.schemas import PREDICTION_COLUMNS, read_table, whole_file, write_table
+from seq2exp.schemas import PREDICTION_COLUMNS, RUN_KEYS, read_table, whole_file, write_table
 from seq2exp.store import WindowStore, open_store
 
 log = logging.getLogger(__name__)
 
 N_SHUFFLES = 8
 DISTANCE_BINS = 50
-RUN_KEYS = ("cell_line", "assay", "model", "kind", "fold", "seed")
 
 
 def evaluate(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from seq2exp.config_types import Fraction, Name, NonNegativeInt, PositiveInt, Strict
 from seq2exp.model_config import Signal
@@ -39,6 +39,53 @@ class TruthConfig(Strict):
     """Element-gene pairs with their effect, per cell line."""
     expression: Source
     """The noiseless part of every label, for the noise ceiling."""
+
+
+class CrispriSource(Source):
+    """Element-gene pairs that a CRISPRi screen has tested in a cell line."""
+
+    cell_type: str | None = None
+    """The cell line's name in the table; its own when left out."""
+
+
+class LinkColumns(Strict):
+    """Names of the columns of an element-gene table."""
+
+    chrom: str = "chrom"
+    start: str = "start"
+    end: str = "end"
+    gene_name: str = "gene_name"
+    score: str = "score"
+
+
+class LinkSource(Source):
+    """Element-gene scores of another method: the higher, the likelier the element acts."""
+
+    columns: LinkColumns = LinkColumns()
+
+
+class ReferenceSource(Source):
+    """A set of regions (BED, narrowPeak) that called regions are held against."""
+
+    column: Annotated[int, Field(ge=4)] | None = None
+    """Column of the file, counted from 1, that says what a region is."""
+    values: tuple[str, ...] = ()
+    """What it says of the regions to keep."""
+
+    @model_validator(mode="after")
+    def _whole_filter(self) -> Self:
+        if (self.column is None) != (not self.values):
+            raise ValueError("column and values go together: which column, and what it must say")
+        return self
+
+
+def _not_peaks(name: str) -> str:
+    if name == "peaks":
+        raise ValueError("this name is taken by cell_lines.X.peaks; choose another")
+    return name
+
+
+ReferenceName = Annotated[Name, AfterValidator(_not_peaks)]
 
 
 FULL_VIEW = "full"
@@ -81,8 +128,8 @@ class EvaluationConfig(Strict):
     truth: TruthConfig | None = None
     views: dict[Name, ViewConfig] = Field(default_factory=dict)
     """Test-time ablations, under names of one's own."""
-    references: dict[Name, Source] = Field(default_factory=dict)
-    """Independent evidence on regulatory elements, under names of one's own."""
+    references: dict[ReferenceName, ReferenceSource] = Field(default_factory=dict)
+    """Sets of regions for every cell line, beside its own, under names of one's own."""
     loci: NonNegativeInt = 3
     """Number of test loci to draw."""
 

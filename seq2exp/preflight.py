@@ -15,10 +15,11 @@ from seq2exp.bed import check_bed_assembly, read_bed
 from seq2exp.config import Config
 from seq2exp.contacts import open_contact_map
 from seq2exp.errors import UserError
+from seq2exp.evaluation_config import CrispriSource, LinkSource, ReferenceSource
 from seq2exp.filetypes import kind_of, require_kind
 from seq2exp.model_config import EnformerConfig
 from seq2exp.reference import match_chromosome, shown
-from seq2exp.schemas import GENE_COLUMNS, MRNA_FEATURES, read_header
+from seq2exp.schemas import GENE_COLUMNS, MRNA_FEATURES, read_header, require_pair_columns
 from seq2exp.source_config import HiCSource, Source
 from seq2exp.sources import local_path
 from seq2exp.tracks import Missing, open_bigwig, resolve_chromosome
@@ -173,6 +174,12 @@ def _check_use(
         )
         missing: Missing = "error" if source.missing_chromosome == "error" else "zeros"
         assembly.check(contact_map.sizes, path, key, missing=missing)
+    elif isinstance(source, ReferenceSource):
+        _check_lines(path, source.column or 3, "\t", "give tab-separated BED")
+    elif isinstance(source, LinkSource):
+        _check_columns(path, tuple(source.columns.model_dump().values()))
+    elif isinstance(source, CrispriSource):
+        require_pair_columns(read_header(path), path)
     elif key.endswith((".h3k27ac", ".dnase")) or _is_label_track(key):
         track = open_bigwig(path)
         track.handle.close()

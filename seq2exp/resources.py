@@ -19,15 +19,16 @@ from seq2exp.model_config import ModelConfig, NetworkConfig, SignalLinearConfig
 from seq2exp.training_config import TrainingConfig
 
 PYTHON_MB = 2_000
-"""An interpreter with torch, numba and pandas loaded (550 to 710 MB on a CPU), and some air."""
+"""An interpreter with torch, numba and pandas loaded (540 to 710 MB on a CPU), and some air."""
 CUDA_MB = 2_000
 """What a CUDA context and its libraries add to that."""
 MB_PER_INPUT_MB = 2.0
 """Tables and one chromosome of a track in memory, against their size on disk."""
 STORED_BYTES_PER_BASE = 5
 
-# Float32 numbers a base on a CPU: about 1.5 times what `python -m benchmarks.jobs` measures (see
-# docs/performance.md) with 1 to 8 layers, d 16 to 128, windows of 2 to 200 kb.
+# Float32 numbers a base on a CPU: 1.3 to 2.8 times what `python -m benchmarks.jobs` measured (see
+# docs/performance.md) with 1 to 8 layers, d 16 to 128, windows of 2 to 200 kb. Not less: one of three
+# trainings of 4 layers, d 64, on 8 windows of 10 kb took all but 4% of it, its memory scattered.
 KEPT_PER_LAYER = 10
 """Times d_model: what a layer keeps for its backward pass, the scans' states included."""
 AT_WORK = 32

@@ -53,6 +53,24 @@ ELEMENT_COLUMNS = (
     "mean_mask",
 )
 """BED6 (0-based half-open, no header line) and four columns of our own."""
+CRISPRI_COLUMNS = {
+    "chrom": "chrom",
+    "start": "chromStart",
+    "end": "chromEnd",
+    "gene_name": "measuredGeneSymbol",
+    "tss_start": "startTSS",
+    "tss_end": "endTSS",
+    "cell_line": "CellType",
+    "valid": "ValidConnection",
+    "regulated": "Regulated",
+}
+"""Our name of each column of a CRISPRi screen that is read -> its name in ENCODE's tables."""
+PLAIN_CRISPRI_COLUMNS = ("chrom", "start", "end", "gene_name", "gene_tss", "cell_line", "regulated")
+"""What a CRISPRi table of one's own needs; ``valid`` may be there too."""
+PAIR_COLUMNS = ("chrom", "start", "end", "gene_name", "distance", "regulated")
+"""A tested element with a gene; ``distance`` is from the element's middle to the TSS, bp."""
+LINK_COLUMNS = ("chrom", "start", "end", "gene_name", "score")
+"""A predicted element with a gene; the higher the score, the likelier it acts on it."""
 HISTORY_COLUMNS = (
     "step",
     "learning_rate",
@@ -72,6 +90,8 @@ STEP_TIME_COLUMNS = (
 )
 """One measured model a row: a training step and a prediction of ``batch`` windows, and the memory of
 the step beyond weights and input; ``device`` is cpu or gpu, ``layers`` are of width ``d_model``."""
+RUN_KEYS = ("cell_line", "assay", "model", "kind", "fold", "seed")
+"""What tells one run from another, in its figures (JSON) and in the index of its masks."""
 CHECK_COLUMNS = ("cell_line", "item", "figure", "value")
 """One number, word or sentence of the check of a cell line's data a row."""
 
@@ -218,6 +238,26 @@ def read_header(path: Path) -> list[str]:
     return _read_line(path, skip=0)
 
 
+def require_pair_columns(header: list[str], path: Path) -> bool:
+    """Tell whether a table of CRISPRi pairs has ENCODE's columns, or else the plain ones.
+
+    Raises
+    ------
+    UserError
+        It has neither all of the ones nor all of the others: names the first that is missing.
+    """
+    encode = CRISPRI_COLUMNS["start"] in header
+    needed = CRISPRI_COLUMNS.values() if encode else PLAIN_CRISPRI_COLUMNS
+    missing = [column for column in needed if column not in header]
+    if missing:
+        raise UserError(
+            f"{path}: no column {missing[0]!r}; pairs need {', '.join(needed)}"
+            f"{'' if encode else ', or the columns of an ENCODE benchmark'}; the columns are "
+            f"{', '.join(header)}"
+        )
+    return encode
+
+
 def _empty_surplus(path: Path, header: list[str]) -> list[str]:
     """Names for the empty fields that the first line has beyond the header."""
     surplus = _read_line(path, skip=1)[len(header) :]
@@ -259,11 +299,11 @@ def numbers(frame: pd.DataFrame, column: str, path: Path, *, whole: bool = False
     if whole:
         wrong |= values != np.floor(values)
     if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
+        # The index, not the position: rows of the file may have been left out before.
+        line, cell = frame.index[wrong][0] + 2, frame.loc[wrong, column].tolist()[0]
         kind = "whole number" if whole else "number"
         raise UserError(
-            f"{path}: line {row + 2}, column {column!r}: {frame[column].iloc[row]!r} is not a "
-            f"{kind}; correct the cell"
+            f"{path}: line {line}, column {column!r}: {cell!r} is not a {kind}; correct the cell"
         )
     return values.astype(np.int64) if whole else values
 

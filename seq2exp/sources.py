@@ -23,6 +23,7 @@ EXTENSIONS = {
     "table": "tsv",
     "elements": "bed.gz",
     "peaks": "bed.gz",
+    "crispri": "tsv",
 }
 """Extension of an accession's file by the last word of its config key; bigWig for all others."""
 
@@ -115,6 +116,8 @@ def _own_name(key: str, source: Source) -> str:
         return urllib.parse.urlsplit(str(source.path or source.url)).path
     words = [word for word in key.split(".") if not word.isdigit()]
     extension = EXTENSIONS.get(words[-1], "bigWig")
+    own_names = {"references": "bed.gz", "predictions": "tsv"}
+    extension = own_names.get(words[-2], extension) if len(words) > 1 else extension
     if isinstance(source.encode, EncodeQuery):
         return extension
     strand = {"+": ".fwd", "-": ".rev", None: ""}[source.strand]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from rich.table import Table
 from seq2exp.errors import UserError
 from seq2exp.evaluation_config import FULL_VIEW
 from seq2exp.metrics import accuracy
-from seq2exp.schemas import VIEW_COLUMNS, read_table, whole_file, write_table
+from seq2exp.schemas import RUN_KEYS, VIEW_COLUMNS, read_table, whole_file, write_table
 
 GROUP = ("cell_line", "assay", "model", "kind")
 FIGURES = (
@@ -30,6 +30,8 @@ VIEW_FIGURES = (
     *("pearson", "mse", "mae", "mask_ratio"),
     *("pearson_change", "mse_change", "mae_change"),
 )
+FOLD = "fold_"
+"""How the folds of a run's regions in reference regions begin; the name of the reference follows."""
 WIDTH = 100  # columns of a log
 
 ACCURACY = {
@@ -56,36 +58,61 @@ ELEMENTS = {
     "DNase": "auroc_dnase",
 }
 
+CRISPRI = {
+    "mask": "crispri_auprc_mask",
+    "sequence": "crispri_auprc_sequence_part",
+    "prior": "crispri_auprc_prior",
+    "ABC": "crispri_auprc_abc",
+    "activity": "crispri_auprc_activity",
+    "distance": "crispri_auprc_distance",
+    "pairs": "crispri_pairs",
+    "regulated": "crispri_positives",
+}
 
-def write_summary(evaluations: Sequence[Path], *, out_json: Path, out_table: Path) -> None:
+
+def write_summary(
+    evaluations: Sequence[Path], evidence: Sequence[Path] = (), *, out_json: Path, out_table: Path
+) -> None:
     """Average the evaluations of each cell line, assay and model.
 
     Parameters
     ----------
     evaluations
         evaluation.json of every run.
+    evidence
+        crispri.json and enrichment.json of the runs that have them.
     out_json
         A list of one object a row, rows as their first run comes in ``evaluations``: the keys of
-        GROUP, ``runs``, ``test_genes``, and the mean of each of FIGURES (null where no run has
-        it). Where there are several runs, ``..._sd`` is the sample standard deviation.
+        GROUP, ``runs``, ``test_genes``, and the mean of each of FIGURES and of every figure of the
+        evidence (null where no run has it). Where there are several runs, ``..._sd`` is the sample
+        standard deviation.
     out_table
         The same rows as TSV.
     """
+    runs = {_key(run): run for run in (json.loads(Path(path).read_text()) for path in evaluations)}
+    names = dict.fromkeys(FIGURES)
+    for path in evidence:
+        figures = json.loads(Path(path).read_text())
+        runs[_key(figures)] |= figures
+        names |= dict.fromkeys(name for name in figures if name not in RUN_KEYS)
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for path in evaluations:
-        run = json.loads(Path(path).read_text())
+    for run in runs.values():
         groups.setdefault(tuple(run[key] for key in GROUP), []).append(run)
-    rows = [_row(key, runs) for key, runs in groups.items()]
+    rows = [_row(key, members, names) for key, members in groups.items()]
     with whole_file(out_json) as temporary:
         temporary.write_text(json.dumps(rows, indent=1) + "\n")
     write_table(pd.DataFrame(rows), out_table)
 
 
-def _row(key: tuple[Any, ...], runs: list[dict[str, Any]]) -> dict[str, Any]:
+def _key(run: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(run[key] for key in RUN_KEYS)
+
+
+def _row(key: tuple[Any, ...], runs: list[dict[str, Any]], names: Iterable[str]) -> dict[str, Any]:
     row: dict[str, Any] = dict(zip(GROUP, key, strict=True))
     row["runs"] = len(runs)
     row["test_genes"] = sum(run["test_genes"] for run in runs) / len(runs)
-    for name in FIGURES:
+    for name in names:
         values = [run[name] for run in runs if run.get(name) is not None]
         row[name] = float(np.mean(values)) if values else None
         if len(runs) > 1:
@@ -169,16 +196,20 @@ def print_summary(summary: Path, console: Console | None = None) -> None:
     except (OSError, ValueError):
         raise UserError(f"{summary}: no readable summary; let the workflow finish first") from None
     console = console or Console(width=WIDTH, color_system=None)
+    means = {name for row in rows for name in row if not name.endswith("_sd")}
+    folds = {name.removeprefix(FOLD): name for name in sorted(means) if name.startswith(FOLD)}
     for title, columns in (
         ("Expression of the test genes (ceiling, promoter: r of the planted values)", ACCURACY),
         ("Planted active elements, base by base: AUPRC", BASES),
         ("Planted elements, active over decoy: AUROC", ELEMENTS),
+        ("CRISPRi pairs of test genes, within windows: AUPRC", CRISPRI),
+        ("Overlap of regions with references, over that of matched random regions", folds),
     ):
         # What applies to no model (a mask, a planted truth) has no column.
         shown = {
             head: name
             for head, name in columns.items()
-            if any(row[name] is not None for row in rows)
+            if any(row.get(name) is not None for row in rows)
         }
         if shown:
             console.print(_table(title, shown, rows))
@@ -203,7 +234,7 @@ def _table(title: str, columns: dict[str, str], rows: list[dict[str, Any]]) -> T
     for head in columns:
         table.add_column(head, justify="right", no_wrap=True)
     for row in rows:
-        if any(row[name] is not None for name in columns.values()):
+        if any(row.get(name) is not None for name in columns.values()):
             figures = [_cell(row, name) for name in columns.values()]
             table.add_row(*(row[name] for name in lead), *figures)
     return table
@@ -211,9 +242,10 @@ def _table(title: str, columns: dict[str, str], rows: list[dict[str, Any]]) -> T
 
 def _cell(row: dict[str, Any], name: str) -> str:
     """Write one mean; that of r with its s.d., for the others it is in summary.tsv."""
-    value, spread = row[name], row.get(f"{name}_sd")
+    value, spread = row.get(name), row.get(f"{name}_sd")
     if value is None:
         return "-"
     if name == "pearson" and spread is not None:
         return f"{value:.3f} +- {spread:.3f}"
-    return f"{value:.0f}" if name == "seconds" else f"{value:.3f}"
+    whole = name in ("seconds", "crispri_pairs", "crispri_positives")
+    return f"{value:.0f}" if whole else f"{value:.3f}"

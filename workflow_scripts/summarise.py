@@ -6,7 +6,8 @@ with job(snakemake):
     from seq2exp.summary import write_summary
 
     write_summary(
-        [Path(file) for file in snakemake.input],
+        [Path(file) for file in snakemake.input.evaluations],
+        [Path(file) for file in snakemake.input.evidence],
         out_json=Path(snakemake.output.json),
         out_table=Path(snakemake.output.table),
     )

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, ParamSpec
 
 import matplotlib as mpl
+import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -30,6 +32,11 @@ COLOURS = {
     "prior": SKY,
     "active": GREEN,
     "decoy": GREY,
+    "regions": GREEN,
+    "peaks": BLACK,
+    "abc": BLACK,
+    "activity": ORANGE,
+    "distance": GREY,
 }
 NAMES = {
     "dnase": "DNase",
@@ -38,6 +45,11 @@ NAMES = {
     "mask": "mask",
     "sequence_part": "sequence part",
     "prior": "signal prior",
+    "regions": "called regions",
+    "peaks": "peaks",
+    "abc": "activity by contact",
+    "activity": "DNase x H3K27ac",
+    "distance": "distance to TSS",
 }
 
 SETTINGS: Any = {
@@ -84,6 +96,31 @@ def save(figure: Figure, outs: Iterable[Path]) -> None:
             figure.savefig(
                 whole.enter_context(whole_file(path)), metadata={dated: None} if dated else None
             )
+
+
+def intervals(
+    axes: Axes, values: pd.DataFrame, rows: np.ndarray, *, colours: list[str], filled: bool = True
+) -> None:
+    """Draw a dot and its interval a row.
+
+    Parameters
+    ----------
+    values
+        ``value``, ``low``, ``high``; an interval that is not known or has no end reaches the edge.
+    rows : (n,)
+        Heights.
+    colours
+        (n,)
+    filled
+        Whether the dots are.
+    """
+    for row, value, low, high, colour in zip(
+        rows, *values[["value", "low", "high"]].to_numpy().T, colours, strict=True
+    ):
+        if np.isfinite(value):
+            axes.plot([low, min(high, 1e6)], [row, row], color=colour, linewidth=1.2, zorder=2)
+            face = colour if filled else "white"
+            axes.plot(value, row, "o", markersize=5, color=colour, markerfacecolor=face, zorder=3)
 
 
 def note(axes: Axes, text: str) -> None:

@@ -21,7 +21,7 @@ PAIR_COLUMNS = [
     "gene_id", "gene_name", "tss", "distance",
 ]  # fmt: skip
 CRISPRI_COLUMNS = [
-    "chrom", "start", "end", "gene_id", "gene_name", "tss", "cell_line",
+    "chrom", "start", "end", "gene_id", "gene_name", "gene_tss", "cell_line",
     "effect_size", "significant", "regulated",
 ]  # fmt: skip
 
@@ -170,7 +170,7 @@ def crispri_table(pairs: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame
     noise, and then the gene counts as regulated.
     """
     noise_sd = 0.05
-    table = pairs[pairs["open"]].copy()
+    table = pairs[pairs["open"]].rename(columns={"tss": "gene_tss"})
     table["effect_size"] = 10 ** -table["effect"] - 1 + rng.normal(0, noise_sd, len(table))
     table["significant"] = table["effect_size"].abs() > 3 * noise_sd
     table["regulated"] = table["significant"] & (table["effect_size"] < 0)

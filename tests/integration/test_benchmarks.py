@@ -92,6 +92,14 @@ def test_step_times_are_gathered_in_a_table_that_the_plan_reads(tmp_path):
     assert cost_of("caduceus", Size(512, 512, 16, 4), "cpu", times).basis == "measured"
 
 
+def test_jobs(tmp_path):
+    (row,), shown = run("jobs", tmp_path / "j.json", "--cases", "5")
+    bases = 8 * 2_000  # of two layers, d 16
+    assert row["estimated_bytes"] == 4 * bases * (50 + 32 * 16 + 10 * 16 * 2)
+    assert 0.2 < row["bytes_beyond"] / row["estimated_bytes"] < 1.5
+    assert "\nseq2exp_soft " in shown
+
+
 @pytest.mark.slow
 def test_precision(tmp_path):
     arguments = ["--seeds", "1", "2", "--steps", "2", "--genes", "60", "--processes", "1"]

@@ -6,11 +6,13 @@ predictions.
 """
 
 import gzip
+import itertools
 import json
 import re
 
 import numpy as np
 import pandas as pd
+import pybedtools
 import pyBigWig
 import pysam
 import pytest
@@ -147,6 +149,73 @@ def test_regions_are_indexed_outside_the_promoter_and_carry_their_mask(results, 
     assert {row[0] for row in rows} == {"chr5"}
 
 
+def slow_auprc(scores, positive):
+    """Trapezoids between the distinct scores, the point that calls all pairs left out."""
+    points = []
+    if not 0 < positive.sum() < len(positive):
+        return np.nan
+    for threshold in sorted(set(scores), reverse=True)[:-1]:
+        called = positive[scores >= threshold]
+        points.append((called.sum() / positive.sum(), called.mean()))
+    return sum((b[0] - a[0]) * (a[1] + b[1]) / 2 for a, b in itertools.pairwise(points))
+
+
+@pytest.mark.parametrize(("cell", "model"), MASKED)
+def test_the_screen_is_scored_by_the_mask_and_by_its_baselines(results, cell, model):
+    pairs = pd.read_csv(of_run(results, "evidence", cell, model, "crispri_pairs.tsv"), sep="\t")
+    screen = pd.read_csv(results / "simulated" / "truth" / "crispri_pairs.tsv", sep="\t")
+    screen = screen[screen["cell_line"] == cell]
+    key = ["chrom", "start", "gene_name"]
+    truth = screen.set_index(key)["regulated"]
+    assert pairs.set_index(key)["regulated"].sort_index().equals(truth.sort_index())
+    table = predictions(results, cell, model).set_index("gene_id")
+    folder = of_run(results, "predictions", cell, model, "masks")
+    gene_ids = json.loads((folder / "masks.json").read_text())["gene_ids"]
+    mask = np.load(folder / "mask.npy").astype(float)
+    test = pairs[pairs["split"] == "test"]
+    assert set(test["chrom"]) == {"chr5"}
+    for pair in test.itertuples():
+        first = table.loc[pair.gene_id, "tss"] - HALF
+        bases = mask[gene_ids.index(pair.gene_id), pair.start - first : pair.end - first]
+        assert pair.mask == pytest.approx(bases.mean(), abs=1e-3)
+    assert pairs.loc[pairs["split"] != "test", "mask"].isna().all()
+    performance = pd.read_csv(of_run(results, "evidence", cell, model, "crispri.tsv"), sep="\t")
+    found = performance.query("distance == 'all'").set_index("predictor")["auprc"]
+    for name in ("mask", "abc", "activity"):
+        expected = slow_auprc(test[name].to_numpy(), test["regulated"].to_numpy())
+        assert found[name] == pytest.approx(expected, abs=1e-6, nan_ok=True)
+    expected = slow_auprc(-test["distance"].to_numpy(), test["regulated"].to_numpy())
+    assert found["distance"] == pytest.approx(expected, abs=1e-6, nan_ok=True)
+
+
+@pytest.mark.parametrize(("cell", "model"), MASKED)
+def test_all_regions_are_held_against_the_planted_elements(results, cell, model):
+    table = pd.read_csv(of_run(results, "evidence", cell, model, "enrichment.tsv"), sep="\t")
+    assert table["reference"].tolist() == ["active", "decoys", "peaks"]
+    bed = of_run(results, "regions", cell, model, "elements.bed.gz")
+    distinct = pybedtools.BedTool(str(bed)).merge(d=-1).count()
+    assert set(table["regions"] + table["unmatched"]) == {distinct}
+    assert table["observed"].between(0, 1).all()
+    equal = pd.read_csv(of_run(results, "evidence", cell, model, "equal_bases.tsv"), sep="\t")
+    assert set(equal["score"]) == {"peaks", "mask", "sequence_part", "prior", "dnase"}
+    assert (equal["bases"] > 0).all()
+
+
+def test_cell_lines_are_compared_as_their_masks_are(results):
+    (row,) = pd.read_csv(
+        results / "evidence" / "agreement" / "CAGE" / "seq2exp_soft.tsv", sep="\t"
+    ).itertuples()
+    assert (row.differs, row.cell_line_a, row.cell_line_b) == ("cell_line", "SimA", "SimB")
+    assert row.genes == len(predictions(results, "SimA", "seq2exp_soft").query("split == 'test'"))
+    assert -1 <= row.spearman <= 1
+    assert 0 <= row.jaccard <= 1
+    summary = results / "evidence" / "specificity" / "CAGE" / "seq2exp_soft"
+    summary = pd.read_csv(summary / "fold1_seed2_summary.tsv", sep="\t")
+    for cell, elements in zip(summary["cell_line"], summary["elements"], strict=True):
+        bed = of_run(results, "regions", cell, "seq2exp_soft", "elements.bed.gz")
+        assert elements == len(pd.read_csv(bed, sep="\t"))
+
+
 def test_summary_has_the_figures_of_the_predictions(results):
     summary = pd.read_csv(results / "summary.tsv", sep="\t").set_index(["cell_line", "model"])
     assert set(summary.index) == set(RUNS)
@@ -222,18 +291,20 @@ def test_a_new_cell_line_is_one_block_and_runs_its_own_jobs_only(run_folder):
         **{"check_cell_line": 1, "build_store": 1, "train": 2, "predict": 1, "evaluate": 1},
         **{"predict_without_masks": 1, "evaluate_without_masks": 1, "export_regions": 1},
         **{"plot_expression": 2, "plot_training": 2, "plot_distance": 1, "plot_loci": 1},
-        **{"views": 2, "summarise_views": 1, "check_all": 1, "summarise": 1, "all": 1, "total": 21},
+        **{"score_references": 1, "plot_references": 1, "compare_runs": 1, "compare_cell_lines": 1},
+        **{"views": 2, "summarise_views": 1, "check_all": 1, "summarise": 1, "all": 1, "total": 25},
     }
     of_cell_lines = re.findall(r"wildcards:.*cell_line=(\w+)", done.stdout)
     assert set(of_cell_lines) == {"SimC"}
-    assert len(of_cell_lines) == 17
+    assert len(of_cell_lines) == 19
 
 
 def test_every_job_left_a_log_and_no_traceback(results):
     logs = list((results / "logs").rglob("*.log"))
     # 3 sources, genome, genes, folds, 2 checks and one of all, 2 stores,
-    # 4 x (train, predict, evaluate, views, 2 plots), 2 x (regions, distance, loci), 2 summaries
-    assert len(logs) == 3 + 3 + 3 + 2 + 4 * 6 + 2 * 3 + 2
+    # 4 x (train, predict, evaluate, views, 2 plots), 2 x (regions, distance, loci), 2 summaries;
+    # 2 x (screen and references: read, scored, pooled, 2 plots), runs and cell lines compared
+    assert len(logs) == 3 + 3 + 3 + 2 + 4 * 6 + 2 * 3 + 2 + 2 * 6 + 2
     assert not [log for log in logs if "Traceback" in log.read_text()]
 
 
@@ -264,6 +335,6 @@ def test_nothing_is_left_to_do_and_the_report_holds_every_picture(run_folder):
     assert done.returncode == 0, done.stderr
     report = (run_folder / "report.html").read_text()
     pictures = list((run_folder / "results" / "demo" / "figures").rglob("*.png"))
-    assert len(pictures) == 4 * 2 + 2 * 2
+    assert len(pictures) == 4 * 2 + 2 * 4
     for picture in pictures:
         assert report.count(picture.relative_to(run_folder).as_posix()) >= 1

@@ -146,6 +146,34 @@ def test_tracks_of_labels_are_named_by_replicate_and_strand():
         ("folds.scheme", "explicit", "sets goes with scheme: explicit"),
         ("assays", ["RNA"], r"cell_lines\.A\.expression has no RNA"),
         ("seeds", [1, 1], "a seed is listed twice"),
+        (
+            "cell_lines.A.predictions",
+            {"abc": {"path": "p"}},
+            r"cell_lines\.A\.predictions: nothing to hold them against; add cell_lines\.A\.crispri",
+        ),
+        (
+            "cell_lines.A.predictions",
+            {"x": {"path": "p", "columns": {"gene": "g"}}},
+            "columns.gene: unk",
+        ),
+        ("cell_lines.A.crispri", {"path": "p", "celltype": "x"}, r"did you mean 'cell_type'\?"),
+        (
+            "evaluation.references.ccres",
+            {"path": "r.bed", "column": 10},
+            "column and values go tog",
+        ),
+        (
+            "cell_lines.A.references.ccres",
+            {"path": "r", "values": ["x"]},
+            "column and values go to",
+        ),
+        ("evaluation.references.ccres", {"path": "r", "column": 3, "values": ["x"]}, r"column: 3 "),
+        (
+            "evaluation.references",
+            {"peaks": {"path": "r.bed"}},
+            "this name is taken by cell_lines.X",
+        ),
+        ("evaluation.references", {"a/b": {"path": "r.bed"}}, r"not a usable name \('a/b'\)"),
         ("seeds", [], r"seeds"),
         ("models.foo", {}, r"models\.foo: unknown model kind 'foo'; known: seq2exp_soft"),
         ("models.seq2exp_soft", {"d_modell": 1}, r"models\.seq2exp_soft\.d_modell: unknown key"),
@@ -200,6 +228,15 @@ def test_bad_values_are_one_line(key, value, message):
     text = str(caught.value)
     assert text.startswith("my.yaml: ")
     assert "\n" not in text
+
+
+def test_a_reference_has_one_name():
+    raw = changed("cell_lines.A.references.ccres", {"path": "own.bed"})
+    assert list(parse_config(raw).cell_lines["A"].references) == ["ccres"]
+    raw["evaluation"] = {"references": {"ccres": {"path": "all.bed"}}}
+    message = r"cell_lines\.A\.references\.ccres: evaluation\.references has this name too; rename"
+    with pytest.raises(UserError, match=message):
+        parse_config(raw)
 
 
 def test_models_that_need_peaks_need_them_of_every_cell_line():

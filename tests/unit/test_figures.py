@@ -6,7 +6,12 @@ import pandas as pd
 import pytest
 
 from seq2exp.errors import UserError
+from seq2exp.evidence.crispri_scores import curve_table, performance_table
+from seq2exp.evidence.enrichment import ENRICHMENT_COLUMNS
+from seq2exp.evidence.equal_bases import EQUAL_COLUMNS
+from seq2exp.figures.crispri import crispri_performance
 from seq2exp.figures.distance import mask_against_distance
+from seq2exp.figures.enrichment import reference_overlap
 from seq2exp.figures.expression import predicted_vs_observed
 from seq2exp.figures.locus import choose_genes, draw_loci
 from seq2exp.figures.training import training_curves
@@ -192,3 +197,94 @@ def test_figures_repeat_to_the_byte_and_leave_matplotlib_alone(predictions, tmp_
     for suffix in ("svg", "png", "pdf"):
         first, second = (tmp_path / f"{name}.{suffix}" for name in ("a", "b"))
         assert first.read_bytes() == second.read_bytes()
+
+
+# ------------------------------------------------------------------------- evidence
+
+
+def scored_pairs(n=40):
+    """Pairs of test genes, of which every fifth is regulated, with scores that know it more or less."""
+    rng = np.random.default_rng(0)
+    regulated = np.arange(n) % 5 == 0
+    pairs = pd.DataFrame({"regulated": regulated, "split": "test", "in_window": np.arange(n) < 30})
+    pairs["distance"] = rng.integers(1_000, 200_000, n)
+    for name, noise in (
+        ("mask", 0.2),
+        ("prior", 1.0),
+        ("regions", 1.0),
+        ("abc", 0.5),
+        ("activity", 2),
+    ):
+        pairs[name] = regulated + noise * rng.normal(size=n)
+    pairs["predicted_rE2G"] = pairs["mask"] ** 3
+    return pairs
+
+
+def test_crispri_performance_shows_the_predictors_there_are(tmp_path):
+    performance_table(scored_pairs()).to_csv(tmp_path / "p.tsv", sep="\t", index=False)
+    curve_table(scored_pairs()).to_csv(tmp_path / "c.tsv", sep="\t", index=False)
+    crispri_performance(tmp_path / "p.tsv", tmp_path / "c.tsv", [tmp_path / "f.svg"], title="Toy")
+    words = texts(tmp_path / "f.svg")
+    assert "within windows: 6 of 30 pairs regulated" in words
+    assert "at any distance (40 pairs)" in words
+    for name in (
+        "mask",
+        "signal prior",
+        "called regions",
+        "activity by contact",
+        "distance to TSS",
+    ):
+        assert name in words
+    assert "sequence part" not in words
+    assert "rE2G" in words
+
+
+def test_crispri_performance_without_pairs(tmp_path):
+    pairs = scored_pairs().assign(split="train")
+    performance_table(pairs).to_csv(tmp_path / "p.tsv", sep="\t", index=False)
+    curve_table(pairs).to_csv(tmp_path / "c.tsv", sep="\t", index=False)
+    crispri_performance(tmp_path / "p.tsv", tmp_path / "c.tsv", [tmp_path / "f.svg"], title="Toy")
+    assert "no pairs, or of one kind only, in the windows of test genes" in texts(
+        tmp_path / "f.svg"
+    )
+
+
+@pytest.fixture
+def overlap_tables(tmp_path):
+    folds = [
+        ("ccres", 4_210, 31, 10_000, 0.31, 0.11, 2.8, 2.6, 3.1, 0.001),
+        ("rare", 4_210, 31, 10_000, 0.01, 0.002, 5.0, 1.5, np.inf, 0.02),
+        ("never", 4_210, 31, 10_000, 0.0, 0.0, np.nan, 0.0, np.inf, 1.0),
+    ]
+    table = pd.DataFrame(folds, columns=list(ENRICHMENT_COLUMNS))
+    table.to_csv(tmp_path / "e.tsv", sep="\t", index=False)
+    shares = [
+        (name, "ccres", 12, 2_304, share, share - 0.05, share + 0.05, 0.0, 0.0, 0.0)
+        for name, share in (("peaks", 0.4), ("mask", 0.45), ("dnase", 0.5))
+    ]
+    equal = pd.DataFrame(shares, columns=list(EQUAL_COLUMNS))
+    equal.to_csv(tmp_path / "q.tsv", sep="\t", index=False)
+    return tmp_path / "e.tsv", tmp_path / "q.tsv", equal
+
+
+def test_reference_overlap_with_and_without_peaks(overlap_tables, tmp_path):
+    enrichment, equal, table = overlap_tables
+    reference_overlap(enrichment, equal, [tmp_path / "a.svg"], title="Toy")
+    words = texts(tmp_path / "a.svg")
+    for text in ("4,210 regions", "ccres", "p = 0.001", "rare", "p = 0.02", "peaks", "DNase"):
+        assert text in words
+    assert "as many bases as in peaks: 2,304, 12 genes" in words
+    assert "never" not in words
+    assert "signal prior" not in words
+    table.head(0).to_csv(equal, sep="\t", index=False)
+    reference_overlap(enrichment, equal, [tmp_path / "b.svg"], title="Toy")
+    assert "as many bases" not in texts(tmp_path / "b.svg")
+
+
+def test_reference_overlap_of_no_region(overlap_tables, tmp_path):
+    enrichment, equal, table = overlap_tables
+    table.head(0).to_csv(equal, sep="\t", index=False)
+    folds = pd.read_csv(enrichment, sep="\t").assign(fold=np.nan)
+    folds.to_csv(enrichment, sep="\t", index=False)
+    reference_overlap(enrichment, equal, [tmp_path / "a.svg"], title="Toy")
+    assert "no region of a test gene overlaps a reference" in texts(tmp_path / "a.svg")

@@ -309,6 +309,44 @@ def test_table_of_features_and_references(files):
         run(raw)
 
 
+def test_evidence(files):
+    folder, raw = files
+    (folder / "r.bed").write_text("#x\nchr1\t5\t9\tdELS\n")
+    reference = {"path": f"{folder}/r.bed", "column": 4, "values": ["dELS"]}
+    raw["evaluation"] = {"references": {"dnase": reference}}  # not a track
+    run(raw)
+    raw["evaluation"]["references"]["dnase"] = reference | {"column": 10}
+    expected = (
+        r"my\.yaml: evaluation\.references\.dnase: .*r\.bed: its first line has 4 columns, not 10"
+    )
+    with pytest.raises(UserError, match=expected):
+        run(raw)
+    (folder / "pairs.tsv").write_text("chrom\tstart\tend\tgene_name\tcell_line\tregulated\n")
+    del raw["evaluation"]
+    raw["cell_lines"]["Toy"]["crispri"] = {"path": f"{folder}/pairs.tsv"}
+    expected = (
+        r"my\.yaml: cell_lines\.Toy\.crispri: .*pairs\.tsv: no column 'gene_tss'; pairs need chrom, .*"
+        r"regulated, or the columns of an ENCODE benchmark; the columns are chrom, start"
+    )
+    with pytest.raises(UserError, match=expected):
+        run(raw)
+    (folder / "pairs.tsv").write_text("chrom\tchromStart\tchromEnd\n")
+    with pytest.raises(
+        UserError, match=r"no column 'measuredGeneSymbol'; pairs need chrom, chromSt"
+    ):
+        run(raw)
+    columns = {"chrom": "#chr", "gene_name": "TargetGene", "score": "Score"}
+    raw["cell_lines"]["Toy"]["crispri"] = {"url": "https://x.org/pairs.tsv"}
+    links = {"path": f"{folder}/links.tsv", "columns": columns}
+    raw["cell_lines"]["Toy"]["predictions"] = {"abc": links}
+    (folder / "links.tsv").write_text("#chr\tstart\tend\tTargetGene\tABC.Score\n")
+    expected = (
+        r"cell_lines\.Toy\.predictions\.abc: .*links\.tsv: no column 'Score'; the columns are #chr"
+    )
+    with pytest.raises(UserError, match=expected):
+        run(raw)
+
+
 def test_map_without_the_wanted_normalization(files):
     _, raw = files
     raw["cell_lines"]["Toy"]["hic"]["normalization"] = "VC"

@@ -81,6 +81,17 @@ def test_how_a_map_is_read_makes_no_other_file_but_what_it_must_be_does():
         ("c.bigwig.0", {"encode": "ENCFF465GBD"}, "c.bigwig.0.ENCFF465GBD.bigWig"),
         ("g.blacklist", {"encode": "ENCFF465GBD"}, "g.blacklist.ENCFF465GBD.bed.gz"),
         ("c.RNA.table", {"encode": "ENCFF465GBD"}, "c.RNA.table.ENCFF465GBD.tsv"),
+        (
+            "e.references.hic",
+            {"encode": "ENCFF420VPZ"},
+            "e.references.hic.ENCFF420VPZ.bed.gz",
+        ),
+        (
+            "c.crispri",
+            {"encode": "ENCFF420VPZ"},
+            "c.crispri.ENCFF420VPZ.tsv",
+        ),
+        ("c.predictions.hic", {"encode": "ENCFF420VPZ"}, "c.predictions.hic.ENCFF420VPZ.tsv"),
         ("c.hic", {"fourdn": "4DNFITUOMFUQ"}, "c.hic.4DNFITUOMFUQ.hic"),
         ("c.hic", {"encode": QUERY | {"assay": "Hi-C"}}, "c.hic.hic"),
         ("c.dnase", {"encode": QUERY}, "c.dnase.bigWig"),

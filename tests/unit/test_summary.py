@@ -103,6 +103,35 @@ def test_print_with_truth_fits_a_log(summarised, tmp_path):
     assert "s.d. of every figure is in summary.tsv" in lines[-1]
 
 
+def test_evidence_goes_to_its_run(tmp_path):
+    runs = [
+        evaluation(tmp_path / f"{seed}.json", "SimA", model, seed, pearson=0.9)
+        for seed, model in ((2, "soft"), (22, "soft"), (3, "linear"))
+    ]
+    evidence = []
+    for seed, area, fold in ((2, 0.4, 2.0), (22, 0.6, None)):
+        run = json.loads((tmp_path / f"{seed}.json").read_text())
+        keys = {key: run[key] for key in ("cell_line", "assay", "model", "kind", "fold", "seed")}
+        for name, figures in (
+            ("crispri", {"crispri_auprc_mask": area, "crispri_pairs": 29}),
+            ("enrichment", {"fold_ccres": fold}),
+        ):
+            path = tmp_path / f"{name}{seed}.json"
+            path.write_text(json.dumps(keys | figures))
+            evidence.append(path)
+    out = {"out_json": tmp_path / "summary.json", "out_table": tmp_path / "summary.tsv"}
+    write_summary(runs, evidence, **out)
+    soft, linear = json.loads(out["out_json"].read_text())
+    assert soft["crispri_auprc_mask"] == pytest.approx(0.5)
+    assert soft["crispri_auprc_mask_sd"] == pytest.approx(0.1 * math.sqrt(2))
+    assert (soft["fold_ccres"], soft["fold_ccres_sd"]) == (2, None)
+    assert linear["fold_ccres"] is None
+    text = printed(out["out_json"])
+    assert "CRISPRi pairs of test genes, within windows: AUPRC" in " ".join(text.split())
+    rows = [line.split() for line in text.splitlines() if "SimA" in line]
+    assert rows[2:] == [["SimA", "soft", "0.500", "29"], ["SimA", "soft", "2.000"]]
+
+
 def test_no_summary(tmp_path):
     with pytest.raises(UserError, match="no readable summary"):
         print_summary(tmp_path / "summary.json")

@@ -27,7 +27,7 @@ def config(demo_config):
     return demo_config
 
 
-def test_store_and_check_wait_for_the_called_peaks(folder, config, monkeypatch):
+def test_store_check_and_evidence_wait_for_the_called_peaks(folder, config, monkeypatch):
     (folder / "bin").mkdir()
     (folder / "bin" / "macs3").write_text("#!/bin/sh\nexit 1\n")
     (folder / "bin" / "macs3").chmod(0o755)
@@ -38,8 +38,8 @@ def test_store_and_check_wait_for_the_called_peaks(folder, config, monkeypatch):
         f"macs3 bdgpeakcall --ifile results/demo/peaks/SimA.bedGraph --ofile {PEAKS} "
         "--no-trackline --cutoff 0.1 --min-length 200 --max-gap 40"
     ) in done.stdout
-    for rule in ("build_store", "check_cell_line"):
-        bodies = re.findall(rf"^rule {rule}:\n    input: (.*)$", done.stdout, re.M)
+    for rule in ("build_store", "check_cell_line", "score_references"):
+        bodies = re.findall(rf"^ *rule {rule}:\n *input: (.*)$", done.stdout, re.M)
         assert sorted(PEAKS in body for body in bodies) == [False, True]  # SimB has a file
 
 

@@ -35,18 +35,22 @@ def test_views_are_one_job_a_run(demo_folder, demo_config):
 def test_root_config_is_the_default_and_needs_no_network(tmp_path):
     shutil.copy(ROOT / "config.yaml", tmp_path)
     counts = job_counts(run_snakemake("--dry-run", cwd=tmp_path))
-    # 4 files of the genome, 3 x 3 tracks and maps, one archive of labels, 6 FANTOM5 tracks
-    expected = {"fetch_source": 20, "build_store": 3}
-    # 3 cell lines x 4 models (1 with a mask) x 5 seeds
-    expected |= {"train": 60, "predict": 15, "predict_without_masks": 45, "export_regions": 15}
+    # 4 files of the genome, 3 x 3 tracks and maps, one archive of labels, 6 FANTOM5 tracks; as
+    # evidence 2 screens and 2 + 2 sets of regions
+    expected = {"fetch_source": 26, "build_store": 3}
+    # 3 cell lines x 11 models (3 with a mask) x 5 seeds
+    expected |= {"train": 165, "predict": 45, "predict_without_masks": 120, "export_regions": 45}
+    # H1 has no screen, but the regions that all cell lines share
+    expected |= {"crispri_baselines": 2, "score_crispri": 30, "pool_crispri": 6, "plot_crispri": 6}
+    expected |= {"score_references": 45, "compare_runs": 3, "compare_cell_lines": 15}
     assert expected.items() <= counts.items()
 
 
 def test_all_sources_are_a_target(tmp_path):
     shutil.copy(ROOT / "config.yaml", tmp_path)
     counts = job_counts(run_snakemake("--dry-run", "sources", cwd=tmp_path))
-    # 20 that the models need, the RNA labels of H1, and 7 files for the evaluation
-    assert counts == {"fetch_source": 28, "sources": 1, "total": 29}
+    # 20 that the models need, the RNA labels of H1, and 6 files of evidence
+    assert counts == {"fetch_source": 27, "sources": 1, "total": 28}
 
 
 def test_a_configfile_replaces_config_yaml(demo_folder, demo_config, tmp_path):
@@ -61,7 +65,7 @@ def test_a_configfile_replaces_config_yaml(demo_folder, demo_config, tmp_path):
 def test_config_on_the_command_line_changes_config_yaml(tmp_path):
     shutil.copy(ROOT / "config.yaml", tmp_path)
     done = run_snakemake("--dry-run", "--config", "seeds=[7]", "results=elsewhere", cwd=tmp_path)
-    assert job_counts(done)["train"] == 12
+    assert job_counts(done)["train"] == 33
     assert "elsewhere/models/K562/CAGE/caduceus/fold11_seed7/model.ckpt" in done.stdout
 
 
