@@ -72,7 +72,7 @@ def _drawings(matrix: Matrix) -> list[PaperFigure]:
     soft = {
         name: config
         for name in matrix.main_models
-        if isinstance(config := matrix.models[name], Seq2ExpSoftConfig)
+        if type(config := matrix.models[name]) is Seq2ExpSoftConfig  # not what derives from it
     }
     name, config = next(iter(soft.items()), ("the paper", Seq2ExpSoftConfig()))
     draw = partial(

@@ -2,12 +2,14 @@
 
 import pandas as pd
 import pytest
+import yaml
 
 from seq2exp.config import parse_config
 from seq2exp.matrix import Matrix
+from seq2exp.models import MODELS
 from seq2exp.paper.files import figure_names, table_names
 from tests.unit.synthetic_results import write_results
-from tests.workflow.conftest import run_snakemake
+from tests.workflow.conftest import ROOT, run_snakemake
 from tests.workflow.test_dry_run import job_counts
 
 ABLATIONS = {
@@ -21,6 +23,12 @@ ABLATIONS = {
         "variants": {"single": {"kind": "caduceus_signals", "layers": 3}},
     },
 }
+
+
+def test_the_demo_has_every_kind_of_model():
+    raw = yaml.safe_load((ROOT / "demo" / "paper.yaml").read_text())
+    models = parse_config(raw, "demo/paper.yaml").models.values()
+    assert {model.kind for model in models} == set(MODELS)
 
 
 @pytest.fixture
