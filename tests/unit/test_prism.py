@@ -7,6 +7,7 @@ import torch
 
 from seq2exp.model_config import PrismConfig
 from seq2exp.models import InputShape, Output, build_model
+from seq2exp.models.interface import promoter_of
 from seq2exp.models.prism import Prism, contrast
 from seq2exp.packing import Batch
 
@@ -148,7 +149,7 @@ def test_the_adjusted_prediction_is_the_mean_over_the_states():
         states = output.for_loss["weights"][:, k : k + 1]
         x = model.sequence_embedding(batch.sequence)
         x = x + model.signal_embedding(batch.signals) * states
-        predictions.append(model.predict(x, batch.gene_features))
+        predictions.append(model.predict(x, batch.gene_features, promoter_of(batch, model.shape)))
     expected = (predictions[0] + predictions[1]) / 2
     torch.testing.assert_close(output.for_loss["adjusted"], expected)
 
