@@ -76,7 +76,7 @@ def _boxes(
         (SIGNAL_EMBEDDING, f"linear\n3 to {d}", BLUE),
         (
             GENERATOR,
-            f"generator: {config.generator_layers} layers\nMamba both ways, width {d}",
+            f"generator: {_counted(config.generator_layers)}\nMamba both ways, width {d}",
             BLUE,
         ),
         (MASK_HEAD, "linear, softplus\n" r"$\alpha_1, \beta_1$ of a base", BLUE),
@@ -95,13 +95,17 @@ def _boxes(
         ),
         (
             PREDICTOR,
-            f"predictor: {config.predictor_layers} layers\nMamba both ways, width {d}",
+            f"predictor: {_counted(config.predictor_layers)}\nMamba both ways, width {d}",
             GREEN,
         ),
         (POOL, f"mean over the\n{promoter_length:,} bp promoter", GREEN),
         (HEAD, f"MLP\n{d}, {d}, 1", GREEN),
         (EXPRESSION, "expression", GREY),
     ]
+
+
+def _counted(layers: int) -> str:
+    return "1 layer" if layers == 1 else f"{layers} layers"
 
 
 def _arrows(axes: Axes) -> None:
