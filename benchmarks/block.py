@@ -92,7 +92,10 @@ def show(rows: list[dict[str, Any]], floor: dict[str, dict[str, float]]) -> None
             f"{row['forward_backward'] / ours['forward_backward']:.2f}",
             f"{row['forward_peak_bytes'] / 1e6:.0f}",
             f"{row['backward_peak_bytes'] / 1e6:.0f}",
-            f"{row['backward_peak_bytes'] / ours['backward_peak_bytes']:.2f}",
+            # of the smallest sizes nothing may be seen beyond what the process has
+            f"{row['backward_peak_bytes'] / ours['backward_peak_bytes']:.2f}"
+            if ours["backward_peak_bytes"]
+            else "-",
         ]
         for row in rows
     ]

@@ -108,7 +108,8 @@ def show(name: str, rows: list[dict[str, Any]], least: dict[str, float]) -> None
             f"{row['seconds']:.3f}",
             f"{row['seconds'] / ours['seconds']:.2f}",
             f"{row['peak_bytes'] / 1e9:.2f}",
-            f"{row['peak_bytes'] / ours['peak_bytes']:.2f}",
+            # of the smallest sizes nothing may be seen beyond what the process has
+            f"{row['peak_bytes'] / ours['peak_bytes']:.2f}" if ours["peak_bytes"] else "-",
         ]
         for row in rows
     ]

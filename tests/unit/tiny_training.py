@@ -92,7 +92,7 @@ def same_weights(one: Path, other: Path, *, within: float = 0.0) -> None:
         torch.testing.assert_close(ours[name], value, rtol=0, atol=within)
 
 
-def await_file(folder: Path, pattern: str, seconds: float = 120) -> None:
+def await_file(folder: Path, pattern: str, seconds: float = 300) -> None:
     """Wait until a file is there."""
     deadline = time.monotonic() + seconds
     while not list(folder.glob(pattern)):
