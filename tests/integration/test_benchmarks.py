@@ -50,7 +50,10 @@ def test_network(tmp_path, name):
     for part in parts:
         assert [row["arrangement"] for row in part["rows"]][:2] == ["ours", "plain, auto"]
         for row in part["rows"]:
-            assert min(value for value in row.values() if isinstance(value, float)) > 0
+            for key, value in row.items():
+                if isinstance(value, float):
+                    # memory of sizes this small may hide in what the process has
+                    assert value > 0 or (key.endswith("bytes") and value == 0), key
     assert "\nours " in shown
 
 
