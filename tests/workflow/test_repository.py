@@ -79,7 +79,8 @@ def test_conda_environment_has_the_locks_pins_for_every_dependency():
 
 def test_configs_in_the_repository_are_good():
     examples = (f"docs/examples/{name}.yaml" for name in ("own_data", "simulated"))
-    for path in ("config.yaml", "demo/config.yaml", "demo/paper.yaml", *examples):
+    demos = (f"demo/{name}.yaml" for name in ("config", "paper", "distance"))
+    for path in ("config.yaml", *demos, *examples):
         parse_config(yaml.safe_load((ROOT / path).read_text()), path)
 
 
