@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from functools import wraps
@@ -16,6 +17,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from seq2exp.schemas import whole_file
+
+# It says which glyphs of a PDF it keeps, in some thousand lines.
+logging.getLogger("fontTools").setLevel(logging.WARNING)
 
 # The palette of Okabe and Ito (2008), https://jfly.uni-koeln.de/color/
 BLACK, GREY, LIGHT = "#000000", "#767676", "#D9D9D9"

@@ -20,7 +20,7 @@ def run_snakemake(*arguments, cwd, config=None, timeout=300):
     """
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     if config is not None:
-        (cwd / "my.yaml").write_text(yaml.safe_dump(config))
+        (cwd / "my.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     if (cwd / "my.yaml").exists():
         command += ["--configfile", "my.yaml"]
     nowhere = "http://127.0.0.1:9"
