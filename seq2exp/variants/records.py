@@ -115,7 +115,7 @@ def _read_vcf(path: Path) -> Variants:
         raise UserError(f"{path}: gzipped, not bgzipped; gunzip it, or use bgzip") from None
     except (OSError, ValueError) as error:
         raise UserError(
-            f"{path}: not readable after record {number} ({error}); correct the file"
+            f"{path}: not readable after record {number} (htslib: {error}); correct the file"
         ) from None
     return Variants(records, skipped)
 
