@@ -33,6 +33,12 @@ class Genome:
     def __init__(self, path: Path) -> None:
         self.path = path
         require_kind(path, "text", "gzip")
+        for index in (Path(f"{path}.fai"), Path(f"{path}.gzi")):
+            if index.exists() and index.stat().st_mtime < path.stat().st_mtime:
+                raise UserError(
+                    f"{index}: older than {path.name}, perhaps of another one; delete it, so that "
+                    "it is written anew"
+                )
         try:
             with quiet_htslib():
                 self._file = pysam.FastaFile(str(path))

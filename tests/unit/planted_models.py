@@ -17,12 +17,12 @@ class ByLetter(ExpressionModel):
 
     def __init__(self):
         super().__init__()
-        self.register_buffer("values", torch.tensor([float(v) for v in BASE_VALUES.values()]))
+        self.register_buffer("of_letters", torch.tensor([float(v) for v in BASE_VALUES.values()]))
         self.windows = 0
 
     def forward(self, batch):
         self.windows += len(batch.sequence)
-        return Output((batch.sequence @ self.values).sum(dim=1), mask=batch.sequence[..., 0])
+        return Output((batch.sequence @ self.of_letters).sum(dim=1), mask=batch.sequence[..., 0])
 
 
 class ByPlace(ExpressionModel):

@@ -1,6 +1,7 @@
 """Files of variants to edits of the genome: every kind of allele, and every way to be wrong."""
 
 import gzip
+import os
 
 import pysam
 import pytest
@@ -229,6 +230,21 @@ def test_a_genome_that_cannot_be_read(tmp_path):
     for name in ("g.fa.gz", "b.fa"):
         with pytest.raises(UserError, match=rf"{name}: cannot be read or indexed .*bgzipped"):
             Genome(tmp_path / name)
+
+
+def test_an_old_index_is_not_trusted(tmp_path):
+    path = tmp_path / "g.fa"
+    path.write_text(">chr1\nACGT\n")
+    assert Genome(path).text("chr1", 1, 3) == "CG"
+    path.write_text(">chr1\nAC\nGT\n")
+    newer = (tmp_path / "g.fa.fai").stat().st_mtime + 1
+    os.utime(path, (newer, newer))
+    with pytest.raises(
+        UserError, match=r"g\.fa\.fai: older than g\.fa, perhaps of another one; del"
+    ):
+        Genome(path)
+    (tmp_path / "g.fa.fai").unlink()
+    assert Genome(path).text("chr1", 1, 3) == "CG"
 
 
 def test_distances_and_what_is_touched(genome):
