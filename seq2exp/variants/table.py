@@ -135,6 +135,7 @@ def score_table(
     distances = [edits[a].distance(int(windows.tss[r])) if r >= 0 else None for a, r in lines]
     table["distance_to_tss"] = pd.array(distances, dtype="Int64") * downstream
     has_gene, refused = row >= 0, np.isin(allele, list(refusals))
+    # What is in a pair and gets no score (`with_scores`) lacks its TSS.
     table["status"] = np.select([refused, ~has_gene], [REFUSED, NO_GENE], TSS_DELETED)
     return table.set_index(_index(lines))
 

@@ -6,13 +6,18 @@ import math
 import pandas as pd
 import pysam
 import pytest
+import torch
 
+from seq2exp.checkpoints import save_checkpoint
 from seq2exp.cli import main
 from seq2exp.errors import UserError
+from seq2exp.models import InputShape, build_model
+from seq2exp.prediction import predict
 from seq2exp.schemas import SCORE_COLUMNS, SCORE_TEXT, read_table
 from seq2exp.variants import table
 from tests.conftest import GENES
 
+from .any_model import config_of
 from .planted_models import BASE_VALUES, ByLetter, trained
 
 HEADER = "##fileformat=VCFv4.3\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
@@ -298,6 +303,52 @@ def test_unknown_genes_and_models_that_read_no_sequence(toy, score, model, caplo
     model.of_letters.zero_()
     assert score(rows)["effect"].tolist() == [0]
     assert "no allele changes any prediction; does this model read the sequence?" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["seq2exp_soft", "seq2exp_hard", "peaks_mask", "mamba"])
+def test_trained_models_in_batches_of_any_size(toy, toy_store, tmp_path, kind):
+    config, shape = config_of(kind), InputShape(1_200, 200, 1)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        network = build_model(config, shape)
+    meta = {"assay": "RNA", "fold": 1, "feature_names": ["promoter_activity"], "cell_line": "Toy"}
+    save_checkpoint(tmp_path / "m.ckpt", network, config, shape, meta)
+    rows = [
+        ("chr2", pos, ".", letters(toy, "chr2", pos - 1, pos)) for pos in range(3_450, 4_400, 90)
+    ]
+    (tmp_path / "v.vcf").write_text(
+        vcf(*((*row, other(row[3]) * (1 + row[1] % 3), ".") for row in rows))
+    )
+    tables = []
+    for batch_size in (1, 4):
+        table.score_variants(
+            *(tmp_path / "m.ckpt", toy_store.path, tmp_path / "v.vcf", toy.path("genome.fa")),
+            out_table=tmp_path / "s.tsv",
+            batch_size=batch_size,
+        )
+        tables.append(read_table(tmp_path / "s.tsv", SCORE_COLUMNS, text=SCORE_TEXT))
+    pd.testing.assert_frame_equal(*tables, rtol=0, atol=1e-6)
+    assert tables[0]["status"].tolist() == ["scored"] * len(rows)
+    assert tables[0]["mask_ref"].notna().all() == config.has_mask
+    predict(tmp_path / "m.ckpt", toy_store.path, None, out_table=tmp_path / "p.tsv", out_masks=None)
+    predicted = read_table(tmp_path / "p.tsv").set_index("gene_id")["predicted"]["G7"]
+    assert tables[0]["predicted_ref"].tolist() == [pytest.approx(predicted, abs=1e-6)] * len(rows)
+
+
+def test_an_older_table_stays_until_the_new_one_is_whole(toy, score, model, tmp_path, monkeypatch):
+    a = letters(toy, "chr2", 3_500, 3_501)
+    rows = vcf(("chr2", 3_501, ".", a, other(a), "."))
+    score(rows)
+    before = (tmp_path / "s.tsv").read_bytes()
+
+    def fail(batch):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(model, "forward", fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        score(rows + vcf(("chr2", 3_502, ".", "N", "<DEL>", "END=3510")).removeprefix(HEADER))
+    assert (tmp_path / "s.tsv").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["s.tsv", "v.vcf"]
 
 
 def test_the_command(toy, toy_store, tmp_path, model, capsys):
