@@ -15,8 +15,10 @@ from seq2exp.filetypes import require_kind
 from seq2exp.reference import match_chromosome, shown
 
 
-def read_bed(path: Path) -> pd.DataFrame:
+def read_bed(path: Path, *, names: bool = False) -> pd.DataFrame:
     """Read intervals in the order of the file (plain or .gz): ``chrom, start, end``.
+
+    With ``names`` also the fourth column, ``name``, empty where there is none.
 
     Raises
     ------
@@ -33,10 +35,11 @@ def read_bed(path: Path) -> pd.DataFrame:
                 rows.append(_interval(line, f"{path}: line {number}"))
     except (EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError) as error:
         raise UserError(f"{path}: truncated or damaged ({error}); get the file again") from None
-    return pd.DataFrame(rows, columns=["chrom", "start", "end"])
+    table = pd.DataFrame(rows, columns=["chrom", "start", "end", "name"])
+    return table if names else table.drop(columns="name")
 
 
-def _interval(line: str, place: str) -> tuple[str, int, int]:
+def _interval(line: str, place: str) -> tuple[str, int, int, str]:
     fields = line.split()
     if len(fields) < 3:
         raise UserError(f"{place}: {line.strip()!r} has fewer than 3 columns; give BED")
@@ -44,7 +47,10 @@ def _interval(line: str, place: str) -> tuple[str, int, int]:
         raise UserError(
             f"{place}: {fields[1]}-{fields[2]} is not an interval (0-based start < end); give BED"
         )
-    return fields[0], int(fields[1]), int(fields[2])
+    # A name may hold spaces where tabs separate.
+    columns = line.rstrip().split("\t") if "\t" in line else fields
+    name = columns[3] if len(columns) > 3 else ""
+    return fields[0], int(fields[1]), int(fields[2]), name
 
 
 def merged_intervals(table: pd.DataFrame, chroms: Collection[str]) -> dict[str, np.ndarray]:

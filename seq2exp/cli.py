@@ -16,6 +16,7 @@ from seq2exp import __version__
 from seq2exp.errors import UserError
 from seq2exp.model_commands import add_model_commands
 from seq2exp.plan.command import add_plan_command
+from seq2exp.variants.command import add_score_command
 
 ERROR = "error: "
 
@@ -64,6 +65,7 @@ def main(argv: list[str] | None = None) -> None:
     paper.set_defaults(run=paper_so_far)
     add_plan_command(commands)
     add_model_commands(commands)
+    add_score_command(commands)
     show = commands.add_parser("summary", help="print the table of a finished run")
     show.add_argument("summary", type=Path, help="summary.json of the results folder")
     show.set_defaults(run=summary)

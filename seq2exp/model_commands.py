@@ -55,9 +55,35 @@ def add_model_commands(commands: Any) -> None:
         choices=("train", "valid", "test"),
         help="with --folds, the genes whose masks are kept (test); without, it is all",
     )
-    prediction.add_argument("--batch-size", type=int, default=8, metavar="N", help="windows (8)")
-    prediction.add_argument("--device", choices=("cpu", "cuda"), help="(cuda where there is one)")
+    add_device_options(prediction)
     prediction.set_defaults(run=predict_genes)
+
+
+def add_device_options(command: argparse.ArgumentParser) -> None:
+    """Add where, and how many windows at once, a command predicts."""
+    command.add_argument("--batch-size", type=int, default=8, metavar="N", help="windows (8)")
+    command.add_argument("--device", choices=("cpu", "cuda"), help="(cuda where there is one)")
+
+
+def check_device_options(arguments: argparse.Namespace) -> None:
+    """Check these options, and set the process up to predict.
+
+    Raises
+    ------
+    UserError
+        No such batch, or no such device.
+    """
+    if arguments.batch_size < 1:
+        raise UserError(f"--batch-size {arguments.batch_size}: must be above 0")
+
+    from seq2exp.process import prepare_process
+
+    prepare_process()
+
+    import torch
+
+    if arguments.device == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: no GPU that torch can use; leave it out")
 
 
 def import_released(arguments: argparse.Namespace) -> None:
@@ -98,19 +124,10 @@ def predict_genes(arguments: argparse.Namespace) -> None:
     """Predict the genes of a window store."""
     if arguments.mask_splits and not (arguments.folds and arguments.masks):
         raise UserError("--mask-splits: needs --folds and --masks; add them or leave it out")
-    if arguments.batch_size < 1:
-        raise UserError(f"--batch-size {arguments.batch_size}: must be above 0")
-
-    from seq2exp.process import prepare_process
-
-    prepare_process()
-
-    import torch
+    check_device_options(arguments)
 
     from seq2exp.prediction import predict
 
-    if arguments.device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: no GPU that torch can use; leave it out")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     predict(
         arguments.checkpoint,

@@ -74,21 +74,32 @@ def unpack(packed: PackedBatch, *, contact_bin: int, has_peaks: bool = False) ->
     has_peaks
         Whether the store knows the cell line's peaks.
     """
-    base = (packed.codes & BASE_BITS).int()  # (B, L)
-    onehot = torch.eye(BASE_BITS + 1, 4, device=base.device)
-    sequence = torch.nn.functional.embedding(base, onehot)  # (B, L, 4)
+    codes = packed.codes
     phase = packed.contact_phase.int().unsqueeze(-1)
-    position = torch.arange(base.shape[1], dtype=torch.int32, device=base.device)
+    position = torch.arange(codes.shape[1], dtype=torch.int32, device=codes.device)
     bins = torch.div(position + phase, contact_bin, rounding_mode="trunc")  # (B, L)
     contact = packed.contacts.gather(1, bins.long())  # (B, L)
     # A bin at the end of a chromosome covers bases that are not there.
-    contact = contact.masked_fill(base == OUTSIDE_CODE, 0.0)
+    contact = contact.masked_fill((codes & BASE_BITS) == OUTSIDE_CODE, 0.0)
+    sequence, blacklist, peaks = decode(codes, has_peaks=has_peaks)
     return Batch(
         sequence=sequence,
         signals=torch.cat([packed.signals.to(torch.float32), contact.unsqueeze(-1)], dim=-1),
         gene_features=packed.gene_features,
-        blacklist=(packed.codes & BLACKLIST_BIT) != 0,
+        blacklist=blacklist,
         label=packed.label,
         index=packed.index,
-        peaks=(packed.codes & PEAK_BIT) != 0 if has_peaks else None,
+        peaks=peaks,
+    )
+
+
+def decode(
+    codes: torch.Tensor, *, has_peaks: bool
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    """What codes (B, L) say: ``sequence``, ``blacklist`` and ``peaks`` of a :class:`Batch`."""
+    onehot = torch.eye(BASE_BITS + 1, 4, device=codes.device)
+    return (
+        torch.nn.functional.embedding((codes & BASE_BITS).int(), onehot),  # (B, L, 4)
+        (codes & BLACKLIST_BIT) != 0,
+        (codes & PEAK_BIT) != 0 if has_peaks else None,
     )

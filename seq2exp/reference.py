@@ -28,10 +28,14 @@ _CODES[np.frombuffer(b"ACGTacgt", dtype=np.uint8)] = [0, 1, 2, 3, 0, 1, 2, 3]
 
 def match_chromosome(name: str, available: Collection[str]) -> str | None:
     """Find a chromosome under its own name or the other convention (chr1 / 1, chrM / MT)."""
-    for candidate in _spellings(name):
-        if candidate in available:
-            return candidate
-    return None
+    return next(iter(matching_chromosomes(name, available)), None)
+
+
+def matching_chromosomes(name: str, available: Collection[str]) -> list[str]:
+    """Find every chromosome that a name may mean: itself alone, or else all other spellings."""
+    if name in available:
+        return [name]
+    return [spelling for spelling in _spellings(name) if spelling in available]
 
 
 def _spellings(name: str) -> tuple[str, ...]:
@@ -226,9 +230,14 @@ def read_codes(fasta: pyfaidx.Fasta, chrom: str, start: int, end: int) -> np.nda
     codes = np.full(end - start, OUTSIDE_CODE, dtype=np.uint8)
     inside_start, inside_end = max(start, 0), min(end, len(fasta[chrom]))
     if inside_start < inside_end:
-        bases = str(fasta[chrom][inside_start:inside_end]).encode("ascii")
-        codes[inside_start - start : inside_end - start] = _CODES[np.frombuffer(bases, np.uint8)]
+        bases = str(fasta[chrom][inside_start:inside_end])
+        codes[inside_start - start : inside_end - start] = codes_of(bases)
     return codes
+
+
+def codes_of(bases: str) -> np.ndarray:
+    """Letters as codes, uint8 (n,): 0 A, 1 C, 2 G, 3 T, 4 anything else."""
+    return _CODES[np.frombuffer(bases.encode("ascii"), np.uint8)]
 
 
 # --------------------------------------------------------------------------- sizes

@@ -53,6 +53,14 @@ ELEMENT_COLUMNS = (
     "mean_mask",
 )
 """BED6 (0-based half-open, no header line) and four columns of our own."""
+SCORE_COLUMNS = (
+    *("chrom", "pos", "id", "ref", "alt", "start", "end"),
+    *("gene_id", "gene_name", "strand", "distance_to_tss"),
+    *("predicted_ref", "predicted_alt", "effect", "mask_ref", "mask_alt"),
+    *("unmeasured_bp", "status", "reason"),
+)
+"""An allele in the window of a gene, or one that has no score, and why: docs/variants.md."""
+SCORE_TEXT = ("id", "ref", "alt", "status")
 CRISPRI_COLUMNS = {
     "chrom": "chrom",
     "start": "chromStart",

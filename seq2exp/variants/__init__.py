@@ -1,0 +1,1 @@
+"""What a trained model makes of variants and deletions: ``seq2exp score`` (docs/variants.md)."""
