@@ -84,6 +84,7 @@ include: "rules/evidence.smk"
 include: "rules/evaluate.smk"
 include: "rules/views.smk"
 include: "rules/figures.smk"
+include: "rules/browser.smk"
 include: "rules/paper.smk"
 
 
@@ -96,6 +97,7 @@ rule all:
         SUMMARY_OF_VIEWS,
         [files_of(run) for run in RUNS],
         evidence_files(),
+        browser_files(),
 
 
 rule paper:

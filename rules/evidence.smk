@@ -32,7 +32,7 @@ rule crispri_baselines:
         runtime=runtime,
     params:
         code=CODE,
-        cell_type=lambda wildcards: CRISPRI[wildcards.cell_line].cell_type or wildcards.cell_line,
+        cell_type=cell_type,
         missing=CONFIG.window.missing_chromosome,
         hic=hic_settings,
         power_law=CONFIG.power_law.model_dump(mode="json"),
@@ -134,10 +134,7 @@ rule score_references:
         slots=1,
     params:
         code=CODE,
-        references=lambda wildcards: {
-            key.rsplit(".", 1)[-1]: settings
-            for key, settings in references_of(wildcards.cell_line).items()
-        },
+        references=reference_settings,
     script:
         "../workflow_scripts/score_references.py"
 

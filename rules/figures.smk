@@ -99,6 +99,9 @@ rule plot_loci:
         predictions=rules.predict.output.table,
         regions=rules.export_regions.output.bed,
         planted=source("evaluation.truth.elements"),
+        peaks=peaks_of,
+        references=reference_files,
+        crispri=source_of("crispri"),
     output:
         png=report(
             [f"{FIGURES}/locus_{i}.png" for i in LOCI],
@@ -121,6 +124,8 @@ rule plot_loci:
         slots=1,
     params:
         code=CODE,
+        references=reference_settings,
+        cell_type=cell_type,
         title=title,
     script:
         "../workflow_scripts/plot_loci.py"

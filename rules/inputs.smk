@@ -67,9 +67,21 @@ def references_of(cell_line):
     }
 
 
+def reference_settings(wildcards):
+    """Name and settings of these reference regions."""
+    references = references_of(wildcards.cell_line)
+    return {key.rsplit(".", 1)[-1]: settings for key, settings in references.items()}
+
+
 def reference_files(wildcards):
     """Files of these reference regions, in the same order."""
     return [source(key) for key in references_of(wildcards.cell_line)]
+
+
+def cell_type(wildcards):
+    """Name of a cell line in its CRISPRi table."""
+    given = CRISPRI.get(wildcards.cell_line)
+    return (given and given.cell_type) or wildcards.cell_line
 
 
 def prediction_files(wildcards):
@@ -119,3 +131,31 @@ def of_mask_runs(path):
         return [path.format(**run) for run in runs]
 
     return files
+
+
+# ------------------------------------------------------------------------------- browsers
+
+PARTS = {name: MODELS[name].mask_parts if CONFIG.browser.parts else () for name in MASK_MODELS}
+HUB = f"{RESULTS}/hub"
+HUB_RUNS = MASK_RUNS if CONFIG.browser.hub else []
+IGV_PAGE = f"{FIGURES}/loci.html"
+
+
+def element_scores(wildcards):
+    """The scored elements of a run, where a rule makes them."""
+    scored = workflow.is_rule("score_elements")
+    return f"{REGIONS}/element_scores.tsv".format(**wildcards) if scored else []
+
+
+def browser_files_of(run):
+    """What is made of one run for browsers."""
+    names = [f"{REGIONS}/{part}.bw" for part in PARTS[run["model"]]]
+    names += [f"{REGIONS}/elements.bb", f"{REGIONS}/links.bb"]
+    names += [IGV_PAGE] * bool(CONFIG.browser.igv_loci)
+    return [name.format(**run) for name in names]
+
+
+def browser_files():
+    """Everything that is made for browsers."""
+    files = [file for run in MASK_RUNS for file in browser_files_of(run)]
+    return files + [HUB] * bool(HUB_RUNS)

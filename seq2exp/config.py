@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from seq2exp.browser_config import BrowserConfig
 from seq2exp.cell_line_config import CellLineConfig
 from seq2exp.cluster_config import ClusterConfig
 from seq2exp.config_messages import first_problem
@@ -175,6 +176,7 @@ class Config(Strict):
     training: TrainingConfig = TrainingConfig()
     prediction: PredictionConfig = PredictionConfig()
     regions: RegionsConfig = RegionsConfig()
+    browser: BrowserConfig = BrowserConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     resources: ResourcesConfig = ResourcesConfig()
     cluster: ClusterConfig = ClusterConfig()

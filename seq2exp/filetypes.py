@@ -11,12 +11,13 @@ MAGIC = {
     b"\x88\x8f\xfc\x26": "bigWig",
     b"\xeb\xf2\x89\x87": "bigBed",
     b"\x87\x89\xf2\xeb": "bigBed",
+    b"\x43\x27\x41\x1a": "2bit",
     b"\x89HDF": "HDF5",
     b"HIC\x00": "hic",
     b"\x1f\x8b": "gzip",
     b"PK\x03\x04": "zip",
 }
-"""First bytes of each format: UCSC bigWig/bigBed (either byte order), HDF5 (.cool, .mcool), .hic."""
+"""First bytes of each format: UCSC bigWig/bigBed (either byte order) and .2bit, HDF5 (.cool, .mcool), .hic."""
 
 _HTML = (b"<!doctype html", b"<html", b"<head", b"<?xml")
 

@@ -19,7 +19,7 @@ from seq2exp.reference import read_chrom_sizes
 from seq2exp.schemas import ELEMENT_COLUMNS, GENE_COLUMNS, read_table, whole_file
 
 NARROWPEAK_COLUMNS = (*ELEMENT_COLUMNS[:6], "signalValue", "pValue", "qValue", "peak")
-BIGWIG_BATCH = 500_000  # intervals handed to pyBigWig at once
+BIGWIG_BATCH = 500_000  # bases handed to pyBigWig at once
 
 
 # --------------------------------------------------------------------------- one mask
@@ -258,26 +258,71 @@ def read_elements(bed_gz: Path) -> pd.DataFrame:
     return table.rename(columns={"#chrom": "chrom"})
 
 
-# --------------------------------------------------------------------------- the mask's bigWig
+# --------------------------------------------------------------------------- bigWigs of the mask
+
+
+def export_bigwig(
+    masks_dir: Path, predictions_table: Path, chrom_sizes: Path, *, track: str, out: Path
+) -> None:
+    """Write one track of a mask store as a bigWig, as :func:`export_regions` writes the mask.
+
+    Parameters
+    ----------
+    masks_dir, predictions_table, chrom_sizes
+        As in :func:`export_regions`.
+    track
+        ``mask``, ``sequence_part`` or ``prior``.
+    out
+        Holds the largest value of all windows over a base; outside windows it is empty.
+
+    Raises
+    ------
+    UserError
+        The store has no such track, or a gene of it does not fit the other files.
+    """
+    store = open_masks(masks_dir)
+    if track not in dict(store.tracks()):
+        there = ", ".join(name for name, _ in store.tracks())
+        raise UserError(f"{masks_dir}: no track {track!r}; it has {there}; predict again")
+    sizes = read_chrom_sizes(chrom_sizes)
+    windows = _windows(store, predictions_table, sizes)
+    with whole_file(out) as temporary, pyBigWig.open(str(temporary), "w") as bigwig:
+        bigwig.addHeader(sorted(sizes.items()))
+        for chrom in sorted(windows):
+            _write_mask(bigwig, chrom, windows[chrom], store, track)
 
 
 def _write_mask(
-    bigwig: pyBigWig.pyBigWig, chrom: str, windows: list[_Window], store: MaskStore
+    bigwig: pyBigWig.pyBigWig,
+    chrom: str,
+    windows: list[_Window],
+    store: MaskStore,
+    track: str = "mask",
 ) -> None:
-    for start, values in _merged_masks(windows, store):
-        starts, ends, levels = constant_runs(values)
-        for low in range(0, len(starts), BIGWIG_BATCH):
-            part = slice(low, low + BIGWIG_BATCH)
-            bigwig.addEntries(
-                [chrom] * len(starts[part]),
-                (starts[part] + start).tolist(),
-                ends=(ends[part] + start).tolist(),
-                values=levels[part].astype(float).tolist(),
-            )
+    for start, values in _merged_masks(windows, getattr(store, track)):
+        for low in range(0, len(values), BIGWIG_BATCH):
+            _add_values(bigwig, chrom, start + low, values[low : low + BIGWIG_BATCH])
 
 
-def _merged_masks(windows: list[_Window], store: MaskStore) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield (start, largest mask of each base) of every run of windows that meet, in order.
+def _add_values(bigwig: pyBigWig.pyBigWig, chrom: str, start: int, values: np.ndarray) -> None:
+    """Add neighbouring bases as runs of equal values, or one by one where most runs are of one base.
+
+    A run takes 12 bytes, a base 4; compressed, runs are worth it up to about two bases.
+    """
+    starts, ends, levels = constant_runs(values)
+    if 2 * len(starts) > len(values):
+        bigwig.addEntries(chrom, start, values=values.astype(np.float64), span=1, step=1)
+        return
+    bigwig.addEntries(
+        [chrom] * len(starts),
+        (starts + start).tolist(),
+        ends=(ends + start).tolist(),
+        values=levels.astype(float).tolist(),
+    )
+
+
+def _merged_masks(windows: list[_Window], values: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield (start, largest value of each base) of every run of windows that meet, in order.
 
     Only one run is in memory at a time.
     """
@@ -290,11 +335,11 @@ def _merged_masks(windows: list[_Window], store: MaskStore) -> Iterator[tuple[in
             continue
         if run:
             start = run[0].start
-            values = np.zeros(end - start, dtype=np.float16)
+            largest = np.zeros(end - start, dtype=np.float16)
             for w in run:
-                covered = values[w.start - start : w.end - start]
-                np.maximum(covered, _on_chromosome(store.mask, w), out=covered)
-            yield start, values
+                covered = largest[w.start - start : w.end - start]
+                np.maximum(covered, _on_chromosome(values, w), out=covered)
+            yield start, largest
         if window is not None:
             run, end = [window], window.end
 

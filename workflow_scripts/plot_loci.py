@@ -4,14 +4,11 @@ with job(snakemake):
     from pathlib import Path
 
     from seq2exp.figures.locus import draw_loci
+    from seq2exp.loci import locus_inputs
 
-    planted = snakemake.input.planted
+    params = snakemake.params
     draw_loci(
         [Path(file) for file in snakemake.output],
-        masks=Path(snakemake.input.masks),
-        store_dir=Path(snakemake.input.store),
-        predictions=Path(snakemake.input.predictions),
-        regions=Path(snakemake.input.regions),
-        planted=Path(planted) if planted else None,
-        title=snakemake.params.title,
+        locus_inputs(dict(snakemake.input.items()), params.references, params.cell_type),
+        title=params.title,
     )

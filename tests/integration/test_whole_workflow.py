@@ -201,6 +201,31 @@ def test_all_regions_are_held_against_the_planted_elements(results, cell, model)
     assert (equal["bases"] > 0).all()
 
 
+@pytest.mark.parametrize(("cell", "model"), MASKED)
+def test_browsers_get_the_elements_and_masks_of_the_run(results, cell, model):
+    bed = pd.read_csv(of_run(results, "regions", cell, model, "elements.bed.gz"), sep="\t")
+    for name in ("elements.bb", "links.bb"):
+        with pyBigWig.open(str(of_run(results, "regions", cell, model, name))) as bigbed:
+            rows = bigbed.entries("chr5", 0, bigbed.chroms("chr5")) or []
+        assert sorted(rest.split("\t")[0] for *_, rest in rows) == sorted(bed["name"])
+    masks = of_run(results, "predictions", cell, model, "masks")
+    ids = json.loads((masks / "masks.json").read_text())["gene_ids"]
+    gene = predictions(results, cell, model).set_index("gene_id").loc[ids[-1]]
+    for part in ("sequence_part", "prior"):
+        values = np.load(masks / f"{part}.npy", mmap_mode="r")[-1]
+        place = of_run(results, "regions", cell, model, f"{part}.bw")
+        hub = results / "hub" / "simulated" / cell / "CAGE" / model / "fold1_seed2" / place.name
+        for path in (place, hub):
+            with pyBigWig.open(str(path)) as bigwig:
+                found = bigwig.values("chr5", int(gene["tss"]) - 50, int(gene["tss"]) + 50)
+            assert (
+                np.array(found) >= values[HALF - 50 : HALF + 50]
+            ).all()  # of windows the largest
+    page = of_run(results, "figures", cell, model, "loci.html").read_text()
+    assert page.count('"fasta":') == min(4, len(ids))
+    assert f"track {cell}_CAGE_{model}_elements_f1_s2" in (results / "hub" / "hub.txt").read_text()
+
+
 def test_cell_lines_are_compared_as_their_masks_are(results):
     (row,) = pd.read_csv(
         results / "evidence" / "agreement" / "CAGE" / "seq2exp_soft.tsv", sep="\t"
@@ -292,19 +317,21 @@ def test_a_new_cell_line_is_one_block_and_runs_its_own_jobs_only(run_folder):
         **{"predict_without_masks": 1, "evaluate_without_masks": 1, "export_regions": 1},
         **{"plot_expression": 2, "plot_training": 2, "plot_distance": 1, "plot_loci": 1},
         **{"score_references": 1, "plot_references": 1, "compare_runs": 1, "compare_cell_lines": 1},
-        **{"views": 2, "summarise_views": 1, "check_all": 1, "summarise": 1, "all": 1, "total": 25},
+        **{"export_part": 2, "export_bigbeds": 1, "igv_page": 1, "build_hub": 1},
+        **{"views": 2, "summarise_views": 1, "check_all": 1, "summarise": 1, "all": 1, "total": 30},
     }
     of_cell_lines = re.findall(r"wildcards:.*cell_line=(\w+)", done.stdout)
     assert set(of_cell_lines) == {"SimC"}
-    assert len(of_cell_lines) == 19
+    assert len(of_cell_lines) == 23
 
 
 def test_every_job_left_a_log_and_no_traceback(results):
     logs = list((results / "logs").rglob("*.log"))
     # 3 sources, genome, genes, folds, 2 checks and one of all, 2 stores,
     # 4 x (train, predict, evaluate, views, 2 plots), 2 x (regions, distance, loci), 2 summaries;
-    # 2 x (screen and references: read, scored, pooled, 2 plots), runs and cell lines compared
-    assert len(logs) == 3 + 3 + 3 + 2 + 4 * 6 + 2 * 3 + 2 + 2 * 6 + 2
+    # 2 x (screen and references: read, scored, pooled, 2 plots), runs and cell lines compared,
+    # 2 x (2 parts, bigBeds, page), the hub
+    assert len(logs) == 3 + 3 + 3 + 2 + 4 * 6 + 2 * 3 + 2 + 2 * 6 + 2 + 2 * 4 + 1
     assert not [log for log in logs if "Traceback" in log.read_text()]
 
 
@@ -312,7 +339,12 @@ def test_every_job_left_a_log_and_no_traceback(results):
     ("change", "jobs"),
     [
         ("training={workers: 3, checkpoint_every: 7}", {}),
-        ("regions={threshold: 0.2}", {"export_regions": 2, "plot_loci": 2}),
+        (
+            "regions={threshold: 0.2}",
+            {"export_regions": 2, "plot_loci": 2, "export_bigbeds": 2, "igv_page": 2},
+        ),
+        ("browser={hub: false}", {}),
+        ("browser={igv_loci: 2}", {"igv_page": 2, "export_bigbeds": 0, "build_hub": 0}),
         ("evaluation={views: {2bp: {window_length: 2}}}", {"views": 4, "evaluate": 0}),
         ("seeds=[2, 3]", {"train": 4, "predict": 2, "export_regions": 2, "summarise": 1}),
         ("training={learning_rate: 0.002}", {"train": 4, "predict": 2, "summarise": 1}),

@@ -157,6 +157,10 @@ def test_tracks_of_labels_are_named_by_replicate_and_strand():
             "columns.gene: unk",
         ),
         ("cell_lines.A.crispri", {"path": "p", "celltype": "x"}, r"did you mean 'cell_type'\?"),
+        ("browser.hub", True, r"browser: hub: true needs browser\.email"),
+        ("browser.email", "me", r"browser\.email"),
+        ("browser.name", "two\nlines", r"browser\.name"),
+        ("browser.loci", 3, r"browser\.loci"),
         (
             "evaluation.references.ccres",
             {"path": "r.bed", "column": 10},

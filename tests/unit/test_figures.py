@@ -13,12 +13,11 @@ from seq2exp.figures.crispri import crispri_performance
 from seq2exp.figures.distance import mask_against_distance
 from seq2exp.figures.enrichment import reference_overlap
 from seq2exp.figures.expression import predicted_vs_observed
-from seq2exp.figures.locus import choose_genes, draw_loci
+from seq2exp.figures.locus import draw_loci
 from seq2exp.figures.training import training_curves
-from seq2exp.masks import open_masks, write_masks
-from seq2exp.schemas import ELEMENT_COLUMNS, HISTORY_COLUMNS
+from seq2exp.schemas import HISTORY_COLUMNS
 
-LENGTH = 2_000
+from .locus_case import known_places, write_locus_case
 
 
 def texts(svg):
@@ -123,69 +122,42 @@ def test_mask_against_distance_shows_the_tracks_there_are(tmp_path):
 # ------------------------------------------------------------------------- loci
 
 
-@pytest.fixture
-def locus_inputs(predictions, toy_store_dir, tmp_path):
-    genes = ["G1", "G4", "G5", "G7"]
-    ramp = np.tile(np.linspace(0, 1, LENGTH), (4, 1))
-    write_masks(tmp_path / "masks", genes, {"mask": ramp, "prior": 1 - ramp})
-    rows = [("chr1", 5_100, 5_220, "g4|G4:1", 500, ".", "G4", "g4", 840, 0.5)]
-    regions = pd.DataFrame(rows, columns=["#chrom", *ELEMENT_COLUMNS[1:]])
-    regions.to_csv(tmp_path / "elements.bed.gz", sep="\t", index=False)
-    (tmp_path / "truth.bed").write_text(
-        "chr1\t5100\t5220\tE1\t900\t.\tactive\tToy\tT\t8\n"
-        "chr1\t6500\t6600\tE2\t0\t.\tdecoy\tToy\t.\t0\n"
-        "chr1\t8500\t8600\tE3\t0\t.\tdecoy\tToy\t.\t0\n"
-    )
-    return {
-        "masks": tmp_path / "masks",
-        "store_dir": toy_store_dir,
-        "predictions": predictions,
-        "regions": tmp_path / "elements.bed.gz",
-        "title": "Toy, CAGE: soft",
-    }
-
-
-def test_loci_over_both_ends_of_the_chromosome_and_with_truth(locus_inputs, tmp_path):
+def test_loci_over_both_ends_of_the_chromosome(toy_store_dir, tmp_path):
+    inputs = write_locus_case(tmp_path, toy_store_dir)
     outs = [tmp_path / f"locus_{i}.{suffix}" for i in (1, 2, 3) for suffix in ("svg", "png")]
-    draw_loci(outs, **locus_inputs)
+    draw_loci(outs, inputs, title="Toy, CAGE: soft")
     # By observed expression: G5, G4, G1.
     for out, name in zip(outs[::2], ("g5 (+)", "g4 (-)", "g1 (+)"), strict=True):
         assert name in texts(out)
-        assert "planted" not in texts(out)
+        for absent in ("planted", "peaks", "CRISPRi"):
+            assert absent not in texts(out)
     # Only G1's window holds a blacklisted region, chr1:250-260.
     assert ["hatched: blacklist" in texts(out) for out in outs[::2]] == [False, False, True]
     words = texts(outs[2])
     assert "observed 2.00, predicted 1.00" in words
-    for label in ("DNase", "H3K27ac", "contact", "mask", "signal prior", "regions", "TSS"):
+    for label in ("DNase", "H3K27ac", "contact", "mask", "signal prior", "regions", "TSS", "genes"):
         assert label in words
     assert "chr1 (kb)" in words
-    assert png_size(outs[1]) == (1200, 832)
-    draw_loci([tmp_path / "x.svg"], **locus_inputs, planted=tmp_path / "truth.bed")
+    assert [name in texts(outs[4]) for name in ("g2", "g3", "g4")] == [True, True, False]
+    assert png_size(outs[1]) == (1200, 885)
+
+
+def test_loci_show_what_else_is_known(toy, toy_store_dir, tmp_path):
+    inputs = write_locus_case(tmp_path, toy_store_dir, **known_places(toy, tmp_path))
+    draw_loci([tmp_path / "x.svg"], inputs, title="Toy, CAGE: soft")
     words = texts(tmp_path / "x.svg")
     assert "g4 (-)" in words  # the only one with an active element and a decoy
-    for label in ("planted", "active", "decoy"):
+    for label in (
+        "peaks",
+        "ccres",
+        "CRISPRi",
+        "regulates",
+        "does not",
+        "planted",
+        "active",
+        "decoy",
+    ):
         assert label in words
-
-
-def test_genes_are_chosen_at_even_steps_of_expression(tmp_path):
-    n = 12
-    table = pd.DataFrame(
-        {
-            "gene_id": [f"G{i}" for i in range(n)],
-            "chrom": "chr1",
-            "tss": 5_000,
-            "split": ["test"] * 10 + ["train"] * 2,
-            "observed": np.arange(n, dtype=float),
-        }
-    )
-    write_masks(tmp_path / "m", table["gene_id"].tolist()[1:], {"mask": np.zeros((n - 1, 10))})
-    masks = open_masks(tmp_path / "m")
-    # Masked test genes are G9 ... G1, highest first: the middles of three thirds.
-    assert choose_genes(table, masks, 3, None)["gene_id"].tolist() == ["G8", "G5", "G2"]
-    assert choose_genes(table, masks, 1, None)["gene_id"].tolist() == ["G5"]
-    assert choose_genes(table, masks, 0, None).empty
-    with pytest.raises(UserError, match=r"10 loci to draw, but 9 test genes"):
-        choose_genes(table, masks, 10, None)
 
 
 def test_figures_repeat_to_the_byte_and_leave_matplotlib_alone(predictions, tmp_path):

@@ -21,7 +21,8 @@ def test_demo(demo_folder, demo_config):
     counts = job_counts(run_snakemake("--dry-run", cwd=demo_folder, config=demo_config))
     expected = {"fetch_source": 3, "prepare_genome": 1, "prepare_genes": 1, "assign_folds": 1}
     expected |= {"build_store": 2, "train": 4, "predict": 2, "predict_without_masks": 2}
-    expected |= {"export_regions": 2}
+    expected |= {"export_regions": 2, "export_part": 4, "export_bigbeds": 2, "igv_page": 2}
+    expected |= {"build_hub": 1}
     assert expected.items() <= counts.items()
     assert not {"views", "summarise_views"} & set(counts)
 
@@ -43,7 +44,22 @@ def test_root_config_is_the_default_and_needs_no_network(tmp_path):
     # H1 has no screen, but the regions that all cell lines share
     expected |= {"crispri_baselines": 2, "score_crispri": 30, "pool_crispri": 6, "plot_crispri": 6}
     expected |= {"score_references": 45, "compare_runs": 3, "compare_cell_lines": 15}
+    # The parts of the masks of seq2exp_soft and seq2exp_hard; pages of the first seed are in the report.
+    expected |= {
+        "export_part": 60,
+        "export_bigbeds": 45,
+        "igv_page": 9,
+        "igv_page_of_other_runs": 36,
+    }
+    assert "build_hub" not in counts
     assert expected.items() <= counts.items()
+
+
+def test_what_browsers_get_can_be_left_out(demo_folder, demo_config):
+    demo_config["browser"] = {"parts": False, "igv_loci": 0}
+    counts = job_counts(run_snakemake("--dry-run", cwd=demo_folder, config=demo_config))
+    assert counts["export_bigbeds"] == 2
+    assert not {"export_part", "igv_page", "build_hub"} & set(counts)
 
 
 def test_all_sources_are_a_target(tmp_path):
