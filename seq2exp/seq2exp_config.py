@@ -6,7 +6,15 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from seq2exp.config_types import Name, NonNegative, Positive, PositiveInt, Strict
+from seq2exp.config_types import (
+    Fraction,
+    Name,
+    NonNegative,
+    NonNegativeInt,
+    Positive,
+    PositiveInt,
+    Strict,
+)
 from seq2exp.network_config import Evidence, MambaNetworkConfig, once_each
 
 
@@ -95,11 +103,39 @@ class Seq2ExpGatedConfig(Seq2ExpSoftConfig):
     """Where the mask acts in the predictor: on its input (as published); on that and on the first
     layer's normalised input; on every layer's; or on the step size of every layer's scans and what
     their convolutions read, so that a base with mask 0 leaves the state as if it were not there."""
-    binarise: bool = False
-    """Whether the mask is of zeros and ones, straight-through in training."""
+    binarise: bool = True
+    """Whether the mask is of zeros and ones: drawn in training, the likely bases in evaluation."""
+    stretch_length: PositiveInt = 100
+    """Mean length (bp) of the stretches that training keeps or removes together."""
+    mask_ratio: Annotated[float, Field(gt=0, lt=1)] | None = 0.2
+    """Share of the window's bases that the mask keeps, on average over genes, the promoter among them:
+    held by a multiplier that is learned. None: nothing but the KL holds it."""
+    start_ratio: Annotated[float, Field(gt=0, le=1)] = 0.85
+    """That share at first."""
+    close: tuple[Fraction, Fraction] = (0.33, 0.67)
+    """Between which shares of the training it falls from start_ratio to mask_ratio."""
+    stem_width: NonNegativeInt = 15
+    """Bases that a convolution sees around each, of what the mask leaves; 0: none, as published."""
+    pooling: Literal["window", "promoter"] = "window"
+    """window: the head also reads a sum over all kept bases, however far; promoter: as published."""
     prior: PriorConfig = FreePriorConfig()
     marginal: MarginalConfig = FreeMarginalConfig()
     kl_weight: NonNegative = 0.001
+
+    @model_validator(mode="after")
+    def _settings_fit(self) -> Seq2ExpGatedConfig:
+        if self.stem_width and self.stem_width % 2 == 0:
+            raise ValueError(f"stem_width: {self.stem_width} has no middle base; use an odd width")
+        if self.close[0] >= self.close[1]:
+            raise ValueError(
+                f"close: {list(self.close)} does not rise; give the earlier share first"
+            )
+        if self.mask_ratio is not None and "sequence" not in self.evidence:
+            raise ValueError(
+                "mask_ratio: nothing of the mask is learned without the sequence as evidence; set "
+                "mask_ratio: null"
+            )
+        return self
 
 
 class HardPriorConfig(PriorConfig):

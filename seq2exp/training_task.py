@@ -77,6 +77,7 @@ class ExpressionTask(L.LightningModule):
         step = np.random.SeedSequence([self.seed, self.global_step])
         seeds = step.generate_state(windows, np.uint64)[own].tolist()
         batch = self.unpacked(self.augmented(packed, windows, own))
+        self.model.progress = self.global_step / self.training_config.steps
         output = self.model(batch._replace(seeds=tuple(seeds)))
         loss = self.model.loss(output, batch.label, label_scale=self.label_scale)
         self.log_dict(

@@ -6,7 +6,7 @@ Axes: B batch, L window length (bp), P promoter length (bp), S signals, F gene f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -142,7 +142,9 @@ class ExpressionModel(nn.Module):
 
     reads_signals = False
     """Whether the prediction depends on the signals of the window."""
-    hard_mask: ClassVar[bool] = False
+    progress = 1.0
+    """Share of the training that is done; set by training."""
+    hard_mask: bool = False
     """Whether its mask, in evaluation, is of zeros and ones: the ones are its regions as they are."""
     evidence_tracks: tuple[str, ...] = ()
     """What :meth:`evidence` gives, by the names of the mask store."""

@@ -7,8 +7,6 @@ Axes: B batch, L window length (bp), d model width.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from torch import Tensor
 
 from seq2exp.bottleneck import apply_fixed_bases
@@ -21,7 +19,7 @@ from seq2exp.packing import Batch
 class PeaksMask(MaskedModel):
     """The predictor sees sequence and signals of the bases in peaks, and the promoter."""
 
-    hard_mask: ClassVar[bool] = True
+    hard_mask = True
 
     def __init__(self, config: PeaksMaskConfig, shape: InputShape) -> None:
         super().__init__(config, shape)

@@ -1,44 +1,160 @@
-"""Seq2Exp-gated: the soft model with a mask that acts where its zero means that a base is removed.
+"""Seq2Exp-gated: a mask that decides which bases the predictor has (docs/gated.md).
+
+The soft model with five changes, each a setting: where the mask acts (`gate`), what values it has
+(`binarise`), how its share is held (`mask_ratio`), how the window is embedded (`stem_width`) and how
+far elements reach the head (`pooling`). With all of them as published, it is the soft model.
 
 Axes: B batch, L window length (bp), P promoter length (bp), d model width.
 """
 
 from __future__ import annotations
 
-from torch import Tensor
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-from seq2exp.bottleneck import BetaParameters, draw_mask
+from seq2exp.bottleneck import BetaParameters, apply_fixed_bases, draw_mask
 from seq2exp.model_config import Seq2ExpGatedConfig
-from seq2exp.models.interface import InputShape
-from seq2exp.models.seq2exp_hard import one_where_likely, straight_through
+from seq2exp.models.interface import (
+    InputShape,
+    Loss,
+    Output,
+    keep_signals,
+    network_signals,
+    promoter_of,
+)
+from seq2exp.models.ratio_control import RatioControl
+from seq2exp.models.seq2exp_hard import one_where_likely
 from seq2exp.models.seq2exp_soft import Seq2ExpSoft
+from seq2exp.models.stretches import stretch_draws
 from seq2exp.packing import Batch
 from seq2exp.recompute import Gating
 
+N_INPUTS = 4 + 3
+"""Channels of the predictor's stem: bases and signals."""
+
 
 class Seq2ExpGated(Seq2ExpSoft):
-    """Generator, prior and predictor are the soft model's; see docs/gated.md."""
+    """Generator and prior are the soft model's; mask and predictor are as its settings say."""
 
     config: Seq2ExpGatedConfig
 
     def __init__(self, config: Seq2ExpGatedConfig, shape: InputShape) -> None:
         super().__init__(config, shape)
+        self.hard_mask = config.binarise
+        if config.stem_width:
+            del self.sequence_embedding, self.signal_embedding
+            self.generator_stem = Stem(4, config.d_model, config.stem_width)
+            self.predictor_stem = Stem(N_INPUTS, config.d_model, config.stem_width)
+        if config.pooling == "window":
+            self.pool = MaskedSum(config.d_model, shape)
+        if config.mask_ratio is not None:
+            self.ratio = RatioControl(config.mask_ratio, config.start_ratio, config.close)
+            if "sequence" in config.evidence:
+                self._open()
+
+    @torch.no_grad()
+    def _open(self) -> None:
+        """Start with a mask that is open nearly everywhere: there is nothing yet to choose by."""
+        self.generator.head.bias.copy_(torch.tensor([-2.0, 2.0]))  # beta, alpha
+
+    def embedded(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Embed the sequence for the generator (B, L, d); and what the predictor reads.
+
+        That is (B, L, d), or (B, L, 7) before its stem, which must not see what the mask hides.
+        """
+        if not self.config.stem_width:
+            return super().embedded(batch)
+        signals = network_signals(keep_signals(batch, self.signals).signals, self.signal_transform)
+        x = torch.cat([batch.sequence, signals.to(batch.sequence.dtype)], dim=-1)
+        return self.generator_stem(batch.sequence), x
+
+    def forward(self, batch: Batch) -> Output:
+        output = super().forward(batch)
+        if self.config.mask_ratio is None or not self.training:
+            return output
+        assert output.alpha is not None
+        assert output.beta is not None
+        likely = BetaParameters(output.alpha, output.beta).mean()
+        likely = apply_fixed_bases(likely, batch.blacklist, promoter_of(batch, self.shape))
+        return output._replace(for_loss={"mask_ratio": likely.mean()})
 
     def draw(self, parameters: BetaParameters, batch: Batch) -> Tensor:
-        """A sample in training, the mean in evaluation; of zeros and ones where binarised; (B, L)."""
-        soft = draw_mask(parameters, sample=self.training, seeds=batch.seeds)
+        """The mask (B, L); as the soft model's, or of zeros and ones.
+
+        Where it is binarised, a base is kept with the probability that is the mean of its density, in
+        training: stretches are kept or removed together, since what a motif says is lost with any
+        of its bases. The gradient goes straight through. In evaluation likely bases are kept.
+        """
         if not self.config.binarise:
-            return soft
-        return straight_through(soft) if self.training else one_where_likely(soft)
+            return draw_mask(parameters, sample=self.training, seeds=batch.seeds)
+        likely = parameters.mean()  # (B, L)
+        if not self.training:
+            return one_where_likely(likely)
+        draws = stretch_draws(likely, self.config.stretch_length, batch.seeds)  # (B, L)
+        return (draws < likely).to(likely.dtype) + (likely - likely.detach())
 
     def read_masked(self, x: Tensor, mask: Tensor, promoter: slice) -> Tensor:
+        """Read the window (B, L, d or 7) through the mask (B, L): hidden (B, P, d)."""
+        if self.config.stem_width:
+            x = self.predictor_stem(x * mask.unsqueeze(-1))
+        elif self.config.gate in ("embedding", "first_norm"):
+            x = x * mask.unsqueeze(-1)
+        if self.config.pooling == "promoter":
+            hidden: Tensor = self.predictor(x, promoter, self.gatings(mask))
+            return hidden
+        hidden = self.predictor(x, None, self.gatings(mask))  # (B, L, d)
+        return hidden[:, promoter] + self.pool(hidden, mask).unsqueeze(1)
+
+    def gatings(self, mask: Tensor) -> list[Gating | None]:
+        """Where the mask (B, L) acts within the predictor's layers."""
         layers = self.config.predictor_layers
         if self.config.gate == "embedding":
-            return super().read_masked(x, mask, promoter)
+            return [None] * layers
         if self.config.gate == "first_norm":
-            gatings = [Gating(mask, "norm"), *[None] * (layers - 1)]
-            x = x * mask.unsqueeze(-1)
-        else:
-            gatings = [Gating(mask, self.config.gate)] * layers
-        hidden: Tensor = self.predictor(x, promoter, gatings)
-        return hidden
+            return [Gating(mask, "norm"), *[None] * (layers - 1)]
+        return [Gating(mask, self.config.gate)] * layers
+
+    def loss(self, output: Output, label: Tensor, *, label_scale: float = 1.0) -> Loss:
+        """Add what holds the mask's share to the soft model's loss, in training."""
+        loss = super().loss(output, label, label_scale=label_scale)
+        if output.for_loss is None:
+            return loss
+        return loss._replace(
+            total=loss.total + self.ratio(output.for_loss["mask_ratio"], self.progress)
+        )
+
+
+class Stem(nn.Module):
+    """Embed each base, and the motif around it; (B, L, channels) to (B, L, d)."""
+
+    def __init__(self, channels: int, d_model: int, width: int) -> None:
+        super().__init__()
+        self.base = nn.Linear(channels, d_model)
+        self.motif = nn.Conv1d(channels, d_model, width, padding=width // 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        motif = self.motif(x.transpose(1, 2)).transpose(1, 2)  # (B, L, d)
+        embedded: Tensor = self.base(x) + F.gelu(motif)
+        return embedded
+
+
+class MaskedSum(nn.Module):
+    """What all kept bases say, at any distance: sum of m GELU(W h) / sqrt(L P); (B, d).
+
+    A state that has to carry an element to the promoter forgets it on the way. The divisor, of the
+    window that the model is made for, is between that of a mean over the window and that of a mean
+    over the promoter.
+    """
+
+    divisor: Tensor
+
+    def __init__(self, d_model: int, shape: InputShape) -> None:
+        super().__init__()
+        self.linear = nn.Linear(d_model, d_model)
+        divisor = (shape.window_length * shape.promoter_length) ** 0.5
+        self.register_buffer("divisor", torch.tensor(divisor))
+
+    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        said = F.gelu(self.linear(hidden)) * mask.unsqueeze(-1)  # (B, L, d)
+        return said.sum(dim=1) / self.divisor

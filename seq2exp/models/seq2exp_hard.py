@@ -6,7 +6,7 @@ width.
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +31,7 @@ class Seq2ExpHard(Seq2Exp):
     passes would be learned from differently.
     """
 
-    hard_mask: ClassVar[bool] = True
+    hard_mask = True
     config: Seq2ExpHardConfig
 
     def __init__(self, config: Seq2ExpHardConfig, shape: InputShape) -> None:

@@ -5,7 +5,7 @@ Axes: B batch, L window length (bp), d model width.
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ class Seq2ExpRetrain(MaskedModel):
     The source is not trained here; it has the run's fold and seed, so it has seen no test gene.
     """
 
-    hard_mask: ClassVar[bool] = True
+    hard_mask = True
 
     def __init__(self, config: Seq2ExpRetrainConfig, shape: InputShape) -> None:
         super().__init__(config, shape)

@@ -10,6 +10,7 @@ from seq2exp.packing import Batch
 B, L, P, F = 4, 192, 16, 3
 PROMOTER = slice(88, 104)
 SMALL = {"d_model": 16, "d_state": 4, "generator_layers": 1, "predictor_layers": 2}
+AS_PUBLISHED = {"binarise": False, "mask_ratio": None, "stem_width": 0, "pooling": "promoter"}
 GATES = ["embedding", "first_norm", "norm", "step"]
 
 
@@ -43,7 +44,7 @@ def with_promoter(mask: torch.Tensor) -> torch.Tensor:
 
 def test_gated_at_the_embedding_it_is_the_soft_model():
     settings = {"prior": {"scale": 10, "beta_min": 1}, "marginal": {"scale": 10}}
-    gated = new_model(gate="embedding", kl_weight=0.01, **settings)
+    gated = new_model(gate="embedding", kl_weight=0.01, **AS_PUBLISHED, **settings)
     soft = build_model(Seq2ExpSoftConfig(**SMALL), InputShape(L, P, F)).eval()
     soft.load_state_dict(gated.state_dict())
     batch = random_batch()
@@ -56,7 +57,7 @@ def test_gated_at_the_embedding_it_is_the_soft_model():
 @torch.no_grad()
 def test_a_removed_base_is_not_there():
     """Where convolutions see one base, a step of 0 is the same as cutting the base out."""
-    model, batch = new_model(gate="step", d_conv=1), random_batch()
+    model, batch = new_model(gate="step", d_conv=1, **AS_PUBLISHED), random_batch()
     kept = with_promoter((torch.rand(B, L) < 0.5).float())
     gated = model.predict_from(batch, kept)
     for window in range(B):
@@ -68,11 +69,12 @@ def test_a_removed_base_is_not_there():
         torch.testing.assert_close(model.head(hidden, features)[0], gated[window])
 
 
+@pytest.mark.parametrize("settings", [AS_PUBLISHED, {}], ids=["as published", "default"])
 @pytest.mark.parametrize("gate", GATES)
 @torch.no_grad()
-def test_what_a_mask_of_zero_hides_changes_nothing(gate):
+def test_what_a_mask_of_zero_hides_changes_nothing(gate, settings):
     """The bases themselves; that they were there is seen everywhere but with ``step``."""
-    model, batch = new_model(gate=gate), random_batch()
+    model, batch = new_model(gate=gate, **settings), random_batch()
     mask = with_promoter((torch.rand(B, L) < 0.5).float())
     hidden = (mask == 0).unsqueeze(-1)
     other = batch._replace(sequence=torch.where(hidden, batch.sequence.roll(1, -1), batch.sequence))
@@ -88,7 +90,7 @@ def sensitivity(gate: str) -> float:
     changes = []
     for seed in range(8):
         torch.manual_seed(seed)
-        model, batch = new_model(gate=gate), random_batch()
+        model, batch = new_model(gate=gate, **AS_PUBLISHED), random_batch()
         levels = [
             model.predict_from(batch, with_promoter(torch.full((B, L), level)))
             for level in (0.0, 0.25, 0.5, 1.0)
@@ -105,10 +107,64 @@ def test_a_mask_between_zero_and_one_acts_only_where_no_norm_undoes_it():
 
 
 def test_a_binarised_mask_is_of_zeros_and_ones_and_is_taught():
-    model, batch = new_model(binarise=True), random_batch()._replace(seeds=tuple(range(B)))
+    model, batch = new_model(), random_batch()._replace(seeds=tuple(range(B)))
+    assert model.hard_mask
     for training in (True, False):
         output = model.train(training)(batch)
-        assert set(output.mask.unique().tolist()) == {0.0, 1.0}
+        assert set(output.mask.unique().tolist()) <= {0.0, 1.0}
     output = model.train()(batch)
-    model.loss(output._replace(kl=None), batch.label).total.backward()
+    model.loss(output._replace(kl=None, for_loss=None), batch.label).total.backward()
     assert (model.generator.head.weight.grad.abs() > 0).all()
+
+
+def test_a_base_is_kept_with_the_mean_of_its_density():
+    model, batch = new_model(stretch_length=5).train(), random_batch()
+    outside = torch.ones(L, dtype=torch.bool)
+    outside[PROMOTER] = False
+    masks, likely = [], []
+    with torch.no_grad():
+        for first in range(0, 400 * B, B):
+            output = model(batch._replace(seeds=tuple(range(first, first + B))))
+            masks.append(output.mask)
+            likely.append(output.alpha / (output.alpha + output.beta))
+    kept, expected = torch.stack(masks).mean(0)[:, outside], likely[0][:, outside]
+    assert ((kept - expected).abs() < 5 * (expected * (1 - expected) / 400).sqrt()).all()
+
+
+def test_an_untrained_mask_is_open():
+    output = new_model().train()(random_batch()._replace(seeds=tuple(range(B))))
+    likely = output.alpha / (output.alpha + output.beta)
+    assert likely.mean() > 0.7
+
+
+@torch.no_grad()
+def test_far_elements_reach_the_head_as_near_ones_do():
+    """With no state that carries them (d_conv 1, steps of 0) the pooled sum does."""
+    model, batch = new_model(d_conv=1), random_batch()
+    for ssm in (m for m in model.predictor.modules() if hasattr(m, "dt_proj")):
+        ssm.dt_proj.weight.zero_()
+        ssm.dt_proj.bias.fill_(-40)  # softplus(-40) is 4e-18
+    batch = batch._replace(signals=torch.zeros(B, L, 3))
+    motif = torch.nn.functional.one_hot(torch.tensor([0, 1, 2, 3, 3, 2, 1, 0, 0, 2]), 4).float()
+    background = torch.full((B, L, 4), 0.25)
+    mask, found = with_promoter(torch.ones(B, L)), []
+    for start in (16, 62):  # twice the reach of the stem from the edge, once from the promoter
+        sequence = background.clone()
+        sequence[:, start : start + 10] = motif
+        found.append(model.predict_from(batch._replace(sequence=sequence), mask))
+    none = model.predict_from(batch._replace(sequence=background), mask)
+    torch.testing.assert_close(found[0] - none, found[1] - none)
+    assert ((found[0] - none).abs() > 1e-5).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"stem_width": 4}, "stem_width: 4 has no middle base"),
+        ({"close": (0.5, 0.5)}, "does not rise"),
+        ({"evidence": ("signals",)}, "set mask_ratio: null"),
+    ],
+)
+def test_settings_that_do_not_fit(settings, said):
+    with pytest.raises(ValueError, match=said):
+        Seq2ExpGatedConfig(**settings)
