@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from sklearn.metrics import roc_auc_score
 
 from seq2exp.bottleneck import promoter_slice
@@ -82,7 +83,8 @@ def evaluate(
     test = table[table["split"] == "test"].reset_index(drop=True)
     if test.empty:
         raise UserError(f"{predictions}: no gene in test; change folds")
-    store, trained = open_store(store_dir), load_checkpoint(checkpoint)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    store, trained = open_store(store_dir), load_checkpoint(checkpoint, device)
     mask_store = None if masks is None else open_masks(masks)
     result = _accuracy_figures(metrics, test)
     if out_distance is not None and mask_store is not None:
@@ -91,11 +93,8 @@ def evaluate(
         result |= expression_ceilings(test, truth.expression, store.cell_line)
         result |= base_figures(test, truth.elements, store, mask_store, trained)
         elements = scored_elements(test, truth.pairs, store, mask_store, trained)
-        elements = shuffle_effects(
-            *(checkpoint, store_dir, elements),
-            n_shuffles=N_SHUFFLES,
-            batch_size=batch_size,
-            device=device,
+        elements["effect"] = shuffle_effects(
+            *(trained, store, elements), n_shuffles=N_SHUFFLES, batch_size=batch_size
         )
         result |= element_figures(elements)
         if out_elements is not None:
