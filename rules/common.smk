@@ -86,7 +86,7 @@ def files_of(run):
     regions = []
     if run["model"] in MASK_MODELS:
         figures += ["mask_against_distance", *(f"locus_{i}" for i in LOCI)]
-        regions = ["elements.bed.gz", "elements.narrowPeak", "mask.bw"]
+        regions = ["elements.bed.gz", "elements.narrowPeak", "mask.bw", "element_scores.tsv"]
     files = [f"{FIGURES}/{name}.png" for name in figures] + [f"{REGIONS}/{x}" for x in regions]
     return [file.format(**run) for file in files]
 

@@ -134,10 +134,7 @@ rule score_references:
         slots=1,
     params:
         code=CODE,
-        references=lambda wildcards: {
-            key.rsplit(".", 1)[-1]: settings
-            for key, settings in references_of(wildcards.cell_line).items()
-        },
+        references=reference_settings,
     script:
         "../workflow_scripts/score_references.py"
 

@@ -72,6 +72,14 @@ def reference_files(wildcards):
     return [source(key) for key in references_of(wildcards.cell_line)]
 
 
+def reference_settings(wildcards):
+    """Which regions of these files are meant, by the names of the sets."""
+    return {
+        key.rsplit(".", 1)[-1]: settings
+        for key, settings in references_of(wildcards.cell_line).items()
+    }
+
+
 def prediction_files(wildcards):
     """Files of other methods' element-gene scores."""
     cell_line = wildcards.cell_line

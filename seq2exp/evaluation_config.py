@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from seq2exp.config_types import Fraction, Name, NonNegativeInt, PositiveInt, Strict
+from seq2exp.element_columns import SCORED_ELEMENT_COLUMNS
 from seq2exp.model_config import Signal
 from seq2exp.source_config import Source
 
@@ -19,6 +20,15 @@ class PredictionConfig(Strict):
     batch_size: PositiveInt = 8
 
 
+class EffectsConfig(Strict):
+    """Which effects of called elements are computed; see `seq2exp.evidence.element_scores`."""
+
+    per_gene: NonNegativeInt = 10
+    """Elements of a gene that are taken away and shuffled: those with the highest mean mask."""
+    shuffles: NonNegativeInt = 4
+    """Random orders of an element's bases that are averaged; none with 0."""
+
+
 class RegionsConfig(Strict):
     """From a mask to regions."""
 
@@ -28,6 +38,7 @@ class RegionsConfig(Strict):
     merge_gap: NonNegativeInt = 50
     min_length: PositiveInt = 50
     include_promoter: bool = False
+    effects: EffectsConfig = EffectsConfig()
 
 
 class TruthConfig(Strict):
@@ -79,13 +90,15 @@ class ReferenceSource(Source):
         return self
 
 
-def _not_peaks(name: str) -> str:
+def _free_name(name: str) -> str:
     if name == "peaks":
         raise ValueError("this name is taken by cell_lines.X.peaks; choose another")
+    if name in SCORED_ELEMENT_COLUMNS:
+        raise ValueError("this name is taken by a column of element_scores.tsv; choose another")
     return name
 
 
-ReferenceName = Annotated[Name, AfterValidator(_not_peaks)]
+ReferenceName = Annotated[Name, AfterValidator(_free_name)]
 
 
 FULL_VIEW = "full"

@@ -199,7 +199,8 @@ def _without(trained: TrainedModel, store: WindowStore, places: Sequence[Place])
 
 def _repeated(batch: Batch, index: Tensor) -> Batch:
     """The windows of a batch in the order (B,) given, each as often as it is in there."""
-    return Batch(*(part[index] if isinstance(part, Tensor) else part for part in batch))
+    parts = (part[index] if isinstance(part, Tensor) else part for part in batch)
+    return Batch._make(parts)
 
 
 def _hidden(batch: Batch, taken: Tensor) -> Batch:

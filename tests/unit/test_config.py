@@ -173,6 +173,12 @@ def test_tracks_of_labels_are_named_by_replicate_and_strand():
             {"peaks": {"path": "r.bed"}},
             "this name is taken by cell_lines.X",
         ),
+        (
+            "evaluation.references",
+            {"attribution": {"path": "r.bed"}},
+            "this name is taken by a column of element_scores.tsv; choose another",
+        ),
+        ("regions.effects", {"per_gene": -1}, r"regions\.effects\.per_gene: -1"),
         ("evaluation.references", {"a/b": {"path": "r.bed"}}, r"not a usable name \('a/b'\)"),
         ("seeds", [], r"seeds"),
         ("models.foo", {}, r"models\.foo: unknown model kind 'foo'; known: seq2exp_soft"),

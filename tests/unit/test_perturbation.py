@@ -14,8 +14,8 @@ from seq2exp.errors import UserError
 from seq2exp.model_config import ModelConfig, Seq2ExpSoftConfig, SignalLinearConfig
 from seq2exp.models import ExpressionModel, InputShape, Output, build_model
 from seq2exp.models.masked import MaskedModel, Proposal
-from seq2exp.perturbation import removal_effects, shuffle_effects
 from seq2exp.packing import unpack
+from seq2exp.perturbation import removal_effects, shuffle_effects
 from seq2exp.store import open_store
 from seq2exp.windows import read_window
 from tests.conftest import slow_window
