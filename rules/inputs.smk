@@ -47,7 +47,18 @@ TRUTH = [
     for name in ("elements", "pairs", "expression")
     if CONFIG.evaluation.truth
 ]
-PLANTED_ELEMENTS = {"elements": f"{EVALUATION}/planted_elements.tsv"} if TRUTH else {}
+PLANTED_ELEMENTS = {}
+if TRUTH:
+    PLANTED_ELEMENTS = {
+        "elements": f"{EVALUATION}/planted_elements.tsv",
+        "ranking": report(
+            f"{EVALUATION}/elements_auprc.tsv",
+            caption="../report/elements_auprc.rst",
+            category="{cell_line}",
+            subcategory="Evidence",
+            labels=LABELS,
+        ),
+    }
 
 
 # ------------------------------------------------------------------------------- evidence

@@ -18,3 +18,8 @@ SCORED_ELEMENT_COLUMNS = (
     *("sequence_part", "prior", "effect_removed", "effect_shuffled", "attribution"),
 )
 """Called elements with their scores; a column of 0 and 1 for each set of reference regions follows."""
+RANKED_SCORES = (
+    *("mask", "sequence_part", "prior", "effect_removed", "effect_shuffled", "attribution"),
+    *("dnase", "nearness"),
+)
+"""What candidate elements are ranked by; ``nearness`` is the distance to the TSS with a minus."""
