@@ -78,17 +78,15 @@ def references_of(cell_line):
     }
 
 
+def reference_settings(wildcards):
+    """Name and settings of these reference regions."""
+    references = references_of(wildcards.cell_line)
+    return {key.rsplit(".", 1)[-1]: settings for key, settings in references.items()}
+
+
 def reference_files(wildcards):
     """Files of these reference regions, in the same order."""
     return [source(key) for key in references_of(wildcards.cell_line)]
-
-
-def reference_settings(wildcards):
-    """Which regions of these files are meant, by the names of the sets."""
-    return {
-        key.rsplit(".", 1)[-1]: settings
-        for key, settings in references_of(wildcards.cell_line).items()
-    }
 
 
 def prediction_files(wildcards):

@@ -32,9 +32,13 @@ class EffectsConfig(Strict):
 class RegionsConfig(Strict):
     """From a mask to regions."""
 
-    select: Literal["fraction", "value"] = "fraction"
-    """fraction: the top share of a gene's bases; value: every base at or above the threshold."""
+    select: Literal["fraction", "value", "fdr"] = "fraction"
+    """fraction: the top share of a gene's bases; value: every base at or above the threshold; fdr:
+    every base at or above the smallest value with at most this false-discovery rate
+    (`seq2exp.false_discovery`)."""
     threshold: Fraction = 0.1
+    other_tracks: tuple[Literal["sequence_part", "prior"], ...] = ()
+    """Parts of the mask from which regions are called as well, into files of their own."""
     merge_gap: NonNegativeInt = 50
     min_length: PositiveInt = 50
     include_promoter: bool = False

@@ -33,6 +33,11 @@ class AnyModelConfig(Strict):
         """Whether the model reads DNase peaks, which every cell line must then have."""
         return False
 
+    @property
+    def mask_parts(self) -> tuple[str, ...]:
+        """Parts of the mask that are kept beside it, by the names of the mask store."""
+        return ()
+
 
 class NetworkConfig(AnyModelConfig):
     """What every neural model shares: its view of the window, and its width."""

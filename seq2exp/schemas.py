@@ -60,6 +60,8 @@ PAIR_COLUMNS = ("chrom", "start", "end", "gene_name", "distance", "regulated")
 """A tested element with a gene; ``distance`` is from the element's middle to the TSS, bp."""
 LINK_COLUMNS = ("chrom", "start", "end", "gene_name", "score")
 """A predicted element with a gene; the higher the score, the likelier it acts on it."""
+FDR_COLUMNS = ("track", "value", "real_bases", "shuffled_bases", "fdr", "cut")
+"""Bases of real and of shuffled windows at or above a mask value; ``cut`` is 1 where regions begin."""
 HISTORY_COLUMNS = (
     "step",
     "learning_rate",

@@ -46,6 +46,11 @@ class BetaMaskConfig(MambaNetworkConfig):
     mask_region: Literal["window", "promoter"] = "window"
     """promoter: the mask is 0 outside the central promoter, a control without distal bases."""
 
+    @property
+    def mask_parts(self) -> tuple[str, ...]:
+        names = {"sequence": "sequence_part", "signals": "prior"}
+        return tuple(names[evidence] for evidence in self.evidence)
+
     @model_validator(mode="after")
     def _evidence_is_there(self) -> BetaMaskConfig:
         if "signals" in self.evidence and not self.signals:

@@ -24,8 +24,7 @@ class Seq2Exp(MaskedModel):
         super().__init__(config, shape)
         self.config = config
         self.ranks_bases = config.mask_region == "window"
-        names = {"sequence": "sequence_part", "signals": "prior"}
-        self.evidence_tracks = tuple(names[part] for part in config.evidence)
+        self.evidence_tracks = config.mask_parts
 
     def generator_input(self, x_sequence: Tensor, x: Tensor) -> Tensor:
         """Choose what the generator reads: the embedded sequence, or all of the input; (B, L, d)."""
