@@ -101,6 +101,9 @@ def has_references(cell_line):
     return bool(references_of(cell_line) or CONFIG.cell_lines[cell_line].peaks)
 
 
+MOTIFS = source("evaluation.motifs")  # none: []
+
+
 def evidence_of(run):
     """Figures (JSON) of one run against what there is for its cell line."""
     names = ["crispri"] * (run["cell_line"] in CRISPRI)
@@ -116,6 +119,8 @@ def evidence_files():
             files += [f"{MODEL_FIGURES}/crispri.png".format(**run)]
         if has_references(run["cell_line"]):
             files += [f"{FIGURES}/enrichment.png".format(**run)]
+        if MOTIFS:
+            files += [f"{FIGURES}/motifs.png".format(**run)]
         if len(MASK_RUNS) > len(MASK_MODELS) * len(CONFIG.assays):
             files += [f"{RESULTS}/evidence/agreement/{{assay}}/{{model}}.tsv".format(**run)]
         if len(CONFIG.cell_lines) > 1:

@@ -94,6 +94,13 @@ class ReferenceSource(Source):
         return self
 
 
+class MotifSource(Source):
+    """Motifs of transcription factors (JASPAR or MEME) that are looked for in called regions."""
+
+    max_regions: PositiveInt = 5000
+    """Called regions of a run that are looked at: those with the highest mean mask."""
+
+
 def _free_name(name: str) -> str:
     if name == "peaks":
         raise ValueError("this name is taken by cell_lines.X.peaks; choose another")
@@ -147,6 +154,7 @@ class EvaluationConfig(Strict):
     """Test-time ablations, under names of one's own."""
     references: dict[ReferenceName, ReferenceSource] = Field(default_factory=dict)
     """Sets of regions for every cell line, beside its own, under names of one's own."""
+    motifs: MotifSource | None = None
     loci: NonNegativeInt = 3
     """Number of test loci to draw."""
 

@@ -416,6 +416,6 @@ def test_false_discoveries_need_the_masks_of_test_genes():
     parse_config(raw)
     raw["prediction"] = {"mask_splits": ["train"]}
     with pytest.raises(
-        UserError, match="counted on test genes; add test to prediction.mask_splits"
+        UserError, match=r"counted on test genes; add test to prediction\.mask_splits"
     ):
         parse_config(raw)
