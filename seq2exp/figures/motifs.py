@@ -37,8 +37,10 @@ def motif_shares(motifs: Path, outs: Sequence[Path], *, title: str) -> None:
         return
     rows = np.arange(len(table))
     axes.hlines(rows, table["expected"], table["observed"], color=GREY, linewidth=1.2, zorder=1)
-    axes.plot(table["expected"], rows, "o", color=GREY, label="matched random regions")
-    axes.plot(table["observed"], rows, "o", color=GREEN, label="called regions")
+    axes.plot(
+        table["expected"], rows, "o", color=GREY, clip_on=False, label="matched random regions"
+    )
+    axes.plot(table["observed"], rows, "o", color=GREEN, clip_on=False, label="called regions")
     labels = [f"{row.name}  q = {row.q:.2g}" for row in table.itertuples(index=False)]
     axes.set_yticks(rows, labels)
     axes.set_ylim(len(table) - 0.5, -0.5)
