@@ -86,7 +86,11 @@ def files_of(run):
     regions = []
     if run["model"] in MASK_MODELS:
         figures += ["mask_against_distance", *(f"locus_{i}" for i in LOCI)]
-        regions = ["elements.bed.gz", "elements.narrowPeak", "mask.bw"]
+        regions = ["elements.bed.gz", "elements.narrowPeak", "mask.bw", "element_scores.tsv"]
+        parts = MODELS[run["model"]].mask_parts
+        regions += [
+            f"elements.{part}.bed.gz" for part in CONFIG.regions.other_tracks if part in parts
+        ]
     files = [f"{FIGURES}/{name}.png" for name in figures] + [f"{REGIONS}/{x}" for x in regions]
     return [file.format(**run) for file in files]
 

@@ -139,6 +139,44 @@ rule score_references:
         "../workflow_scripts/score_references.py"
 
 
+# ------------------------------------------------------------------------------- motifs
+
+
+rule score_motifs:
+    input:
+        elements=rules.export_regions.output.bed,
+        masks=rules.predict.output.masks,
+        store=STORE,
+        predictions=rules.predict.output.table,
+        motifs=MOTIFS,
+    output:
+        table=report(
+            f"{EVIDENCE}/motifs.tsv",
+            caption="../report/motifs_table.rst",
+            category="{cell_line}",
+            subcategory="Evidence",
+            labels=LABELS,
+        ),
+    log:
+        f"{LOGS}/score_motifs/{RUN}.log",
+    benchmark:
+        f"{BENCHMARKS}/score_motifs/{RUN}.tsv"
+    group:
+        "figures"
+    conda:
+        ENVIRONMENT
+    resources:
+        **on_cluster(),
+        mem_mb=evidence_mem_mb,
+        runtime=store_runtime,
+        slots=1,
+    params:
+        code=CODE,
+        max_regions=CONFIG.evaluation.motifs and CONFIG.evaluation.motifs.max_regions,
+    script:
+        "../workflow_scripts/score_motifs.py"
+
+
 # ------------------------------------------------------------------------------- runs
 
 

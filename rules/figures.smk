@@ -188,3 +188,33 @@ rule plot_references:
         title=title,
     script:
         "../workflow_scripts/plot_references.py"
+
+
+rule plot_motifs:
+    input:
+        motifs=rules.score_motifs.output.table,
+    output:
+        png=report(
+            f"{FIGURES}/motifs.png",
+            caption="../report/motifs.rst",
+            category="{cell_line}",
+            subcategory="Evidence",
+            labels=LABELS,
+        ),
+        pdf=f"{FIGURES}/motifs.pdf",
+    log:
+        f"{LOGS}/plot_motifs/{RUN}.log",
+    group:
+        "figures"
+    conda:
+        ENVIRONMENT
+    resources:
+        **on_cluster(),
+        mem_mb=mem_mb,
+        runtime=plot_runtime,
+        slots=1,
+    params:
+        code=CODE,
+        title=title,
+    script:
+        "../workflow_scripts/plot_motifs.py"

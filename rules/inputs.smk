@@ -47,7 +47,18 @@ TRUTH = [
     for name in ("elements", "pairs", "expression")
     if CONFIG.evaluation.truth
 ]
-PLANTED_ELEMENTS = {"elements": f"{EVALUATION}/planted_elements.tsv"} if TRUTH else {}
+PLANTED_ELEMENTS = {}
+if TRUTH:
+    PLANTED_ELEMENTS = {
+        "elements": f"{EVALUATION}/planted_elements.tsv",
+        "ranking": report(
+            f"{EVALUATION}/elements_auprc.tsv",
+            caption="../report/elements_auprc.rst",
+            category="{cell_line}",
+            subcategory="Evidence",
+            labels=LABELS,
+        ),
+    }
 
 
 # ------------------------------------------------------------------------------- evidence
@@ -96,6 +107,9 @@ def has_references(cell_line):
     return bool(references_of(cell_line) or CONFIG.cell_lines[cell_line].peaks)
 
 
+MOTIFS = source("evaluation.motifs")  # none: []
+
+
 def evidence_of(run):
     """Figures (JSON) of one run against what there is for its cell line."""
     names = ["crispri"] * (run["cell_line"] in CRISPRI)
@@ -111,6 +125,8 @@ def evidence_files():
             files += [f"{MODEL_FIGURES}/crispri.png".format(**run)]
         if has_references(run["cell_line"]):
             files += [f"{FIGURES}/enrichment.png".format(**run)]
+        if MOTIFS:
+            files += [f"{FIGURES}/motifs.png".format(**run)]
         if len(MASK_RUNS) > len(MASK_MODELS) * len(CONFIG.assays):
             files += [f"{RESULTS}/evidence/agreement/{{assay}}/{{model}}.tsv".format(**run)]
         if len(CONFIG.cell_lines) > 1:

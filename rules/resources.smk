@@ -120,6 +120,23 @@ def views_runtime(wildcards, input, attempt):
     return min(minutes, CONFIG.resources.max_runtime_min)
 
 
+def effects_mem_mb(wildcards, attempt):
+    """Memory of a job that computes effects of elements."""
+    mb = resources.effects_mb(
+        MODELS[wildcards.model], CONFIG.window, CONFIG.training, CONFIG.prediction.batch_size
+    )
+    return resources.ask_memory(mb, attempt, CONFIG.resources)
+
+
+def effects_runtime(wildcards, input, attempt):
+    """Minutes of a job that computes effects of the elements of the test genes."""
+    minutes = resources.effects_minutes(
+        *(MODELS[wildcards.model], CONFIG.window, CONFIG.training, CONFIG.regions.effects),
+        resources.size_mb([input.store]),
+    )
+    return resources.ask_runtime(minutes, attempt, CONFIG.resources)
+
+
 def prediction_layout(wildcards):
     """One GPU with ``training.accelerator: gpu``, or none."""
     return Layout(gpus=resources.needs_gpu(MODELS[wildcards.model], CONFIG.training))

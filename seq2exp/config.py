@@ -226,6 +226,22 @@ class Config(Strict):
         return self
 
     @model_validator(mode="after")
+    def _regions_can_be_called(self) -> Self:
+        if self.regions.select == "fdr" and "test" not in self.prediction.mask_splits:
+            raise ValueError(
+                "regions.select fdr: false discoveries are counted on test genes; add test to "
+                "prediction.mask_splits"
+            )
+        parts = {part for model in self.models.values() for part in model.mask_parts}
+        for track in self.regions.other_tracks:
+            if track not in parts:
+                raise ValueError(
+                    f"regions.other_tracks {track}: no model of the config has this part of a mask; "
+                    "drop it"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _networks_can_read_their_windows(self) -> Self:
         for name, model in self.models.items():
             length = model.window_length or self.window.length

@@ -10,25 +10,25 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_auc_score
+import torch
 
+from seq2exp.attribution import attributions
 from seq2exp.bottleneck import promoter_slice
 from seq2exp.checkpoints import TrainedModel, load_checkpoint
 from seq2exp.errors import UserError
 from seq2exp.masks import TRACKS, MaskStore, open_masks
 from seq2exp.metrics import accuracy
-from seq2exp.perturbation import shuffle_effects
+from seq2exp.perturbation import removal_effects, shuffle_effects
 from seq2exp.planted import (
     SCORES,
     PlantedTruth,
     active_elements,
     base_counts,
     element_scores,
-    open_pairs,
     planted_expression,
     windows,
-    within_windows,
 )
+from seq2exp.planted_ranking import candidates, rank_candidates
 from seq2exp.schemas import PREDICTION_COLUMNS, RUN_KEYS, read_table, whole_file, write_table
 from seq2exp.store import WindowStore, open_store
 
@@ -49,6 +49,7 @@ def evaluate(
     out_evaluation: Path,
     out_distance: Path | None = None,
     out_elements: Path | None = None,
+    out_ranking: Path | None = None,
     batch_size: int = 8,
     device: str | None = None,
 ) -> None:
@@ -69,9 +70,13 @@ def evaluate(
     out_distance
         Mean mask, sequence part and prior against the distance to the TSS (needs ``masks``).
     out_elements
-        Every planted element-gene pair with its scores (needs ``truth``).
+        Every planted element-gene pair, and its background, with scores (needs ``truth``):
+        :func:`seq2exp.planted_ranking.candidates`.
+    out_ranking
+        elements_auprc.tsv, what each score is worth on them:
+        :func:`seq2exp.planted_ranking.rank_candidates`.
     batch_size, device
-        For the shuffled predictions.
+        For the effects of elements.
 
     Raises
     ------
@@ -82,7 +87,8 @@ def evaluate(
     test = table[table["split"] == "test"].reset_index(drop=True)
     if test.empty:
         raise UserError(f"{predictions}: no gene in test; change folds")
-    store, trained = open_store(store_dir), load_checkpoint(checkpoint)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    store, trained = open_store(store_dir), load_checkpoint(checkpoint, device)
     mask_store = None if masks is None else open_masks(masks)
     result = _accuracy_figures(metrics, test)
     if out_distance is not None and mask_store is not None:
@@ -90,16 +96,13 @@ def evaluate(
     if truth is not None:
         result |= expression_ceilings(test, truth.expression, store.cell_line)
         result |= base_figures(test, truth.elements, store, mask_store, trained)
-        elements = scored_elements(test, truth.pairs, store, mask_store, trained)
-        elements = shuffle_effects(
-            *(checkpoint, store_dir, elements),
-            n_shuffles=N_SHUFFLES,
-            batch_size=batch_size,
-            device=device,
-        )
-        result |= element_figures(elements)
+        elements = scored_elements(test, truth, store, mask_store, trained, batch_size)
+        ranking = rank_candidates(elements)
+        result |= element_figures(elements, ranking)
         if out_elements is not None:
             write_table(elements, out_elements)
+        if out_ranking is not None:
+            write_table(ranking, out_ranking)
     _write_json(result, out_evaluation)
     log.info("%s", result)
 
@@ -177,46 +180,60 @@ def base_figures(
 
 def scored_elements(
     test: pd.DataFrame,
-    pairs: Path,
+    truth: PlantedTruth,
     store: WindowStore,
     masks: MaskStore | None,
     trained: TrainedModel,
+    batch_size: int,
 ) -> pd.DataFrame:
-    """Every open planted element in a test gene's window, with the mean of each score over it."""
+    """Candidates in the test genes' windows with all scores: means over each, and its effects."""
     length = trained.shape.window_length
-    found = open_pairs(pairs, store.cell_line, test["gene_id"].tolist())
-    inside = within_windows(found, store, length)
-    return inside.join(element_scores(inside, store, masks, length))
+    found = candidates(
+        *(truth.pairs, truth.elements, store, test["gene_id"].tolist()),
+        length=length,
+        promoter=promoter_slice(length, trained.shape.promoter_length),
+    )
+    found = found.join(element_scores(found, store, masks, length))
+    return found.assign(
+        effect_removed=removal_effects(trained, store, found, batch_size=batch_size),
+        effect_shuffled=shuffle_effects(
+            *(trained, store, found), n_shuffles=N_SHUFFLES, batch_size=batch_size
+        ),
+        attribution=attributions(trained, store, found),
+    )
 
 
-def element_figures(elements: pd.DataFrame) -> dict[str, float | int | None]:
-    """AUROC of every score and of the shuffle effect: active elements over decoys.
+def element_figures(elements: pd.DataFrame, ranking: pd.DataFrame) -> dict[str, float | int | None]:
+    """AUPRC and AUROC of every score, and how well effects are recovered.
 
-    ``effect_pearson`` compares planted and found effects among the active elements.
+    Parameters
+    ----------
+    elements, ranking
+        From :func:`scored_elements` and :func:`seq2exp.planted_ranking.rank_candidates`.
+
+    Returns
+    -------
+    dict
+        ``element_auprc_...`` among all candidates, ``auroc_...`` over the open decoys, and
+        ``..._pearson``: of planted and found effects among the active open elements.
     """
-    active = elements["kind"].to_numpy() == "active"
-    figures: dict[str, float | int | None] = {
-        f"auroc_{name}": _auroc(active, elements[name].to_numpy()) for name in SCORES
-    }
-    pearson = None
-    if active.sum() > 1:
-        pearson = accuracy(
-            elements.loc[active, "planted_effect"], elements.loc[active, "effect"]
-        ).pearson
+    active = elements[(elements["kind"] == "active") & elements["open"]]
+    figures: dict[str, float | int | None] = {}
+    for row in ranking.to_dict("records"):
+        figures[f"element_auprc_{row['score']}"] = row["auprc"]
+        figures[f"auroc_{row['score']}"] = row["auroc"]
+    for name in ("effect_removed", "effect_shuffled", "attribution"):
+        enough = len(active) > 1
+        found = accuracy(active["planted_effect"], active[name]).pearson if enough else None
+        figures[f"{name}_pearson"] = found
+    (counts,) = ranking[ranking["score"] == "nearness"].to_dict("records")
     return {
         **figures,
-        "effect_auroc": _auroc(active, elements["effect"].to_numpy()),
-        "effect_pearson": pearson,
-        "active_elements": int(active.sum()),
-        "decoy_elements": int((~active).sum()),
+        "element_base_rate": counts["base_rate"],
+        "active_elements": int(counts["active"]),
+        "decoy_elements": int(counts["decoys"]),
+        "candidate_elements": int(counts["candidates"]),
     }
-
-
-def _auroc(positive: np.ndarray, scores: np.ndarray) -> float | None:
-    known = np.isfinite(scores)
-    if not 0 < positive[known].sum() < known.sum():
-        return None
-    return float(roc_auc_score(positive[known], scores[known]))
 
 
 # --------------------------------------------------------------------------- distance

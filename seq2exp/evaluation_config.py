@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from seq2exp.config_types import Fraction, Name, NonNegativeInt, PositiveInt, Strict
+from seq2exp.element_columns import SCORED_ELEMENT_COLUMNS
 from seq2exp.model_config import Signal
 from seq2exp.source_config import Source
 
@@ -19,15 +20,29 @@ class PredictionConfig(Strict):
     batch_size: PositiveInt = 8
 
 
+class EffectsConfig(Strict):
+    """Which effects of called elements are computed; see `seq2exp.evidence.element_scores`."""
+
+    per_gene: NonNegativeInt = 10
+    """Elements of a gene that are taken away and shuffled: those with the highest mean mask."""
+    shuffles: NonNegativeInt = 4
+    """Random orders of an element's bases that are averaged; none with 0."""
+
+
 class RegionsConfig(Strict):
     """From a mask to regions."""
 
-    select: Literal["fraction", "value"] = "fraction"
-    """fraction: the top share of a gene's bases; value: every base at or above the threshold."""
+    select: Literal["fraction", "value", "fdr"] = "fraction"
+    """fraction: the top share of a gene's bases; value: every base at or above the threshold; fdr:
+    every base at or above the smallest value with at most this false-discovery rate
+    (`seq2exp.false_discovery`)."""
     threshold: Fraction = 0.1
+    other_tracks: tuple[Literal["sequence_part", "prior"], ...] = ()
+    """Parts of the mask from which regions are called as well, into files of their own."""
     merge_gap: NonNegativeInt = 50
     min_length: PositiveInt = 50
     include_promoter: bool = False
+    effects: EffectsConfig = EffectsConfig()
 
 
 class TruthConfig(Strict):
@@ -79,13 +94,22 @@ class ReferenceSource(Source):
         return self
 
 
-def _not_peaks(name: str) -> str:
+class MotifSource(Source):
+    """Motifs of transcription factors (JASPAR or MEME) that are looked for in called regions."""
+
+    max_regions: PositiveInt = 5000
+    """Called regions of a run that are looked at: those with the highest mean mask."""
+
+
+def _free_name(name: str) -> str:
     if name == "peaks":
         raise ValueError("this name is taken by cell_lines.X.peaks; choose another")
+    if name in SCORED_ELEMENT_COLUMNS:
+        raise ValueError("this name is taken by a column of element_scores.tsv; choose another")
     return name
 
 
-ReferenceName = Annotated[Name, AfterValidator(_not_peaks)]
+ReferenceName = Annotated[Name, AfterValidator(_free_name)]
 
 
 FULL_VIEW = "full"
@@ -130,6 +154,7 @@ class EvaluationConfig(Strict):
     """Test-time ablations, under names of one's own."""
     references: dict[ReferenceName, ReferenceSource] = Field(default_factory=dict)
     """Sets of regions for every cell line, beside its own, under names of one's own."""
+    motifs: MotifSource | None = None
     loci: NonNegativeInt = 3
     """Number of test loci to draw."""
 

@@ -98,8 +98,10 @@ def windows(
 # --------------------------------------------------------------------------- bases
 
 
-def planted_elements(path: Path, cell_line: str) -> pd.DataFrame:
+def planted_elements(path: Path, cell_line: str | None) -> pd.DataFrame:
     """Read the elements that are open in a cell line: ``chrom``, ``start``, ``end``, ``kind``.
+
+    Without a cell line, all of them.
 
     Raises
     ------
@@ -110,11 +112,12 @@ def planted_elements(path: Path, cell_line: str) -> pd.DataFrame:
         table = pd.read_csv(path, sep="\t", header=None, names=list(BED_COLUMNS), dtype="str")
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a BED of planted elements ({error})") from None
-    open_here = table["open_in"].fillna("").str.split(",").map(lambda names: cell_line in names)
+    names = table["open_in"].fillna("").str.split(",")
+    chosen = names.map(lambda names: cell_line is None or cell_line in names).astype(bool)
     for column in ("start", "end"):
         table[column] = numbers(table, column, path, whole=True)
-    chosen = table.loc[open_here.astype(bool), ["chrom", "start", "end", "kind"]]
-    return chosen.sort_values(["chrom", "start"], ignore_index=True)
+    found = table.loc[chosen, ["chrom", "start", "end", "kind"]]
+    return found.sort_values(["chrom", "start"], ignore_index=True)
 
 
 def active_elements(path: Path, cell_line: str) -> dict[str, np.ndarray]:
@@ -147,14 +150,14 @@ def base_counts(
 # --------------------------------------------------------------------------- elements
 
 
-def open_pairs(path: Path, cell_line: str, gene_ids: list[str]) -> pd.DataFrame:
-    """Read the element-gene pairs of some genes whose element is open in the cell line."""
+def planted_pairs(path: Path, cell_line: str, gene_ids: list[str]) -> pd.DataFrame:
+    """Read the element-gene pairs of some genes; ``open``: whether the element is in the cell line."""
     table = read_table(path, PAIR_COLUMNS)
     here = table[table["cell_line"] == cell_line]
     if here.empty:
         raise UserError(f"{path}: no cell line {cell_line!r}; correct evaluation.truth.pairs")
-    chosen = here[here["open"].astype(bool) & here["gene_id"].isin(gene_ids)]
-    pairs = chosen[list(PAIR_COLUMNS)].drop(columns=["cell_line", "open"])
+    chosen = here[here["gene_id"].isin(gene_ids)].astype({"open": bool})
+    pairs = chosen[list(PAIR_COLUMNS)].drop(columns="cell_line")
     return pairs.rename(columns={"effect": "planted_effect"}).reset_index(drop=True)
 
 

@@ -15,7 +15,8 @@ from seq2exp.bed import check_bed_assembly, read_bed
 from seq2exp.config import Config
 from seq2exp.contacts import open_contact_map
 from seq2exp.errors import UserError
-from seq2exp.evaluation_config import CrispriSource, LinkSource, ReferenceSource
+from seq2exp.evaluation_config import CrispriSource, LinkSource, MotifSource, ReferenceSource
+from seq2exp.evidence.motif_files import read_motifs
 from seq2exp.filetypes import kind_of, require_kind
 from seq2exp.model_config import EnformerConfig
 from seq2exp.reference import match_chromosome, shown
@@ -34,8 +35,8 @@ def preflight(config: Config, origin: str = "config") -> None:
 
     Existence, size, first bytes, and by use: bigWigs are whole, Hi-C maps have the resolution and
     the normalisation, tables the columns, BED and GTF lines theirs; all files agree on chromosome
-    sizes, and have the chromosomes that the config lists. Contents but those of peaks, which are
-    small, are not read through, so that this takes a moment however large the files are; what is to
+    sizes, and have the chromosomes that the config lists. Contents but those of peaks and motifs,
+    which are small, are not read through, so that this takes a moment however large the files are; what is to
     be downloaded is checked later.
 
     Parameters
@@ -176,6 +177,8 @@ def _check_use(
         assembly.check(contact_map.sizes, path, key, missing=missing)
     elif isinstance(source, ReferenceSource):
         _check_lines(path, source.column or 3, "\t", "give tab-separated BED")
+    elif isinstance(source, MotifSource):
+        read_motifs(path)
     elif isinstance(source, LinkSource):
         _check_columns(path, tuple(source.columns.model_dump().values()))
     elif isinstance(source, CrispriSource):

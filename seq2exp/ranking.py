@@ -27,6 +27,12 @@ class ScoreCounts:
             chosen = bits[positive == bool(truth)]
             self._counts[truth] += np.bincount(chosen, minlength=INFINITY + 1)
 
+    def at_least(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Every value in ascending order, with the negatives and positives that score as much."""
+        values = np.arange(INFINITY + 1, dtype=np.uint16).view(np.float16)
+        negatives, positives = self._counts[:, ::-1].cumsum(axis=1)[:, ::-1]
+        return values, negatives, positives
+
     @property
     def total(self) -> int:
         """Number of scores."""

@@ -129,18 +129,22 @@ def export_regions(
     out_bed_gz: Path,
     out_tbi: Path,
     out_narrowpeak: Path,
-    out_bigwig: Path,
+    out_bigwig: Path | None = None,
+    track: str = "mask",
+    cut: float | None = None,
 ) -> None:
     """Write the regions of every gene in a mask store, and the mask itself.
 
     Regions are clipped to the chromosome and lie outside the central promoter unless
-    ``regions.include_promoter``. Those of a mask of zeros and ones (``hard_mask`` of the store) are
-    its ones, whatever ``regions.select`` and ``regions.threshold``. Files are sorted by chromosome (C locale), start and end.
+    ``regions.include_promoter``. With a ``cut`` (``select: fdr``) they are of bases at or above it.
+    Otherwise those of a mask of zeros and ones (``hard_mask`` of the store) are its ones, whatever
+    ``regions.select`` and ``regions.threshold``. Of another ``track`` than the mask they are called
+    by its values. Files are sorted by chromosome (C locale), start and end.
 
     ``out_bed_gz`` (bgzip, tabix index ``out_tbi``) is BED6 + 4 with one ``#`` line of column
-    names: ``name`` is gene and rank of the region in it, ``score`` 1000 times the mean mask,
+    names: ``name`` is gene and rank of the region in it, ``score`` 1000 times the mean of the track,
     ``distance_to_tss`` bp from the TSS to the summit, negative upstream of the gene.
-    ``out_narrowpeak`` has the summit's mask as ``signalValue`` and -1 for p and q.
+    ``out_narrowpeak`` has the track at the summit as ``signalValue`` and -1 for p and q.
     ``out_bigwig`` holds the largest mask of all windows over a base; outside windows it is empty.
 
     Raises
@@ -152,17 +156,19 @@ def export_regions(
     sizes = read_chrom_sizes(chrom_sizes)
     windows = _windows(store, predictions_table, sizes)
     with ExitStack() as whole:
-        bed_gz, tbi, peaks, bigwig = (
-            whole.enter_context(whole_file(path))
-            for path in (out_bed_gz, out_tbi, out_narrowpeak, out_bigwig)
+        bed_gz, tbi, peaks = (
+            whole.enter_context(whole_file(path)) for path in (out_bed_gz, out_tbi, out_narrowpeak)
         )
         with pysam.BGZFile(str(bed_gz), "w", None) as bed_file, open(peaks, "w") as peak_file:
             bed_file.write(("#" + "\t".join(ELEMENT_COLUMNS) + "\n").encode())
             for chrom in sorted(windows):
-                table = _chromosome_regions(chrom, windows[chrom], store, regions)
+                table = _chromosome_regions(chrom, windows[chrom], store, regions, track, cut)
                 bed_file.write(_lines(table, ELEMENT_COLUMNS).encode())
                 peak_file.write(_lines(table, NARROWPEAK_COLUMNS))
         pysam.tabix_index(str(bed_gz), preset="bed", index=str(tbi), force=True)
+        if out_bigwig is None:
+            return
+        bigwig = whole.enter_context(whole_file(out_bigwig))
         with pyBigWig.open(str(bigwig), "w") as bigwig_file:
             # Sorted: readers of the UCSC kind look chromosome names up by bisection.
             bigwig_file.addHeader(sorted(sizes.items()))
@@ -204,11 +210,16 @@ def _on_chromosome(values: np.ndarray, window: _Window) -> np.ndarray:
 
 
 def _chromosome_regions(
-    chrom: str, windows: list[_Window], store: MaskStore, regions: RegionsConfig
+    chrom: str,
+    windows: list[_Window],
+    store: MaskStore,
+    regions: RegionsConfig,
+    track: str,
+    cut: float | None,
 ) -> pd.DataFrame:
-    tables = [_gene_regions(window, store, regions) for window in windows]
+    tables = [_gene_regions(window, store, regions, track, cut) for window in windows]
     table = pd.concat(tables, ignore_index=True).assign(chrom=chrom, strand=".")
-    table["score"] = (table["mean_mask"] * 1000).round().clip(0, 1000).astype(int)
+    table["score"] = (table["mean"] * 1000).round().clip(0, 1000).astype(int)
     table["peak"] = table["summit"] - table["start"]
     table["pValue"] = table["qValue"] = -1
     table["signalValue"] = table["signalValue"].map("{:.4g}".format)
@@ -216,27 +227,37 @@ def _chromosome_regions(
     return table.sort_values(["start", "end", "name"], ignore_index=True)
 
 
-def _gene_regions(window: _Window, store: MaskStore, regions: RegionsConfig) -> pd.DataFrame:
+def _gene_regions(
+    window: _Window, store: MaskStore, regions: RegionsConfig, track: str, cut: float | None
+) -> pd.DataFrame:
     mask = _on_chromosome(store.mask, window)
+    values = _on_chromosome(getattr(store, track), window)
     excluded = None
     if not regions.include_promoter:
         half = int(store.meta["promoter_length"]) // 2
         centre = window.tss - window.start
         excluded = slice(max(centre - half, 0), centre + half)
-    # A mask of zeros and ones has no top share: its ones are what the model has chosen.
-    hard = store.meta.get("hard_mask", False)
+    select, threshold = regions.select, regions.threshold
+    if cut is not None:
+        select, threshold = "value", cut
+    elif track == "mask" and store.meta.get("hard_mask", False):
+        # A mask of zeros and ones has no top share: its ones are what the model has chosen.
+        select, threshold = "value", 0.5
     found = call_regions(
-        mask,
-        select="value" if hard else regions.select,
-        threshold=0.5 if hard else regions.threshold,
+        values,
+        select=select,
+        threshold=threshold,
         merge_gap=regions.merge_gap,
         min_length=regions.min_length,
         excluded=excluded,
-    ).rename(columns={"score": "mean_mask"})
-    found["signalValue"] = mask[found["summit"]]
+    ).rename(columns={"score": "mean"})
+    places = zip(found["start"], found["end"], strict=True)
+    means = [mask[start:end].mean(dtype=np.float64) for start, end in places]
+    found["mean_mask"] = np.array(means, dtype=np.float64)
+    found["signalValue"] = values[found["summit"]]
     found[["start", "end", "summit"]] += window.start
     found["gene_id"], found["gene_name"] = window.gene_id, window.gene_name
-    rank = found["mean_mask"].rank(method="first", ascending=False).astype(int).astype(str)
+    rank = found["mean"].rank(method="first", ascending=False).astype(int).astype(str)
     found["name"] = f"{window.gene_name}|{window.gene_id}:" + rank
     downstream = 1 if window.strand == "+" else -1
     found["distance_to_tss"] = (found["summit"] - window.tss) * downstream

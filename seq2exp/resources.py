@@ -15,6 +15,7 @@ from pathlib import Path
 from seq2exp.batching import READ_AHEAD
 from seq2exp.cluster_config import Layout
 from seq2exp.config import ResourcesConfig, WindowConfig
+from seq2exp.evaluation_config import EffectsConfig
 from seq2exp.model_config import ModelConfig, NetworkConfig, SignalLinearConfig
 from seq2exp.training_config import TrainingConfig
 
@@ -43,6 +44,8 @@ measured; five to ten times what is counted."""
 FULL_SIZE = 8 * 200_000 * 8 * 128
 PREDICTIONS_PER_STEP = 3.0
 """Batches that are predicted in the time of a training step."""
+TEST_SHARE = 0.15
+"""Of all genes, those whose elements have effects; a twelfth on average in the paper's folds."""
 PARALLEL_EFFICIENCY = 0.8
 """What each further GPU or node adds to the speed of the first."""
 WINDOWS_PER_BASE = 2.5
@@ -194,6 +197,35 @@ def prediction_minutes(
     bases = WINDOWS_PER_BASE * stored * _bases_read(model, window) / window.length
     steps = _steps_minutes(model, training, bases)
     return reading_minutes(store_mb) + steps / PREDICTIONS_PER_STEP
+
+
+def effects_mb(
+    model: ModelConfig, window: WindowConfig, training: TrainingConfig, batch_size: int
+) -> float:
+    """MB of memory of a job that predicts as :func:`prediction_mb`, and differentiates one window."""
+    predicting = prediction_mb(model, window, training, batch_size)
+    if needs_gpu(model, training):
+        return predicting
+    backward = network_mb(model, _bases_read(model, window), training=True)
+    return max(predicting, _process_mb(model, training, _length(model, window)) + backward)
+
+
+def effects_minutes(
+    model: ModelConfig,
+    window: WindowConfig,
+    training: TrainingConfig,
+    effects: EffectsConfig,
+    store_mb: float,
+) -> float:
+    """Minutes of a job that computes effects of elements.
+
+    Each test gene is predicted as it is (twice), with each element taken away and shuffled, and
+    once with a backward pass.
+    """
+    reading = reading_minutes(store_mb)
+    all_genes = prediction_minutes(model, window, training, store_mb) - reading
+    passes = 2 + effects.per_gene * (1 + effects.shuffles) + PREDICTIONS_PER_STEP
+    return reading + TEST_SHARE * passes * all_genes
 
 
 def _steps_minutes(model: ModelConfig, training: TrainingConfig, bases: float) -> float:

@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from seq2exp.element_columns import ELEMENT_COLUMNS as ELEMENT_COLUMNS
+from seq2exp.element_columns import SCORED_ELEMENT_COLUMNS as SCORED_ELEMENT_COLUMNS
 from seq2exp.errors import UserError
 from seq2exp.filetypes import require_kind
 
@@ -40,19 +42,6 @@ STORE_GENE_COLUMNS = (*GENE_COLUMNS, "offset", "contact_phase")
 PREDICTION_COLUMNS = (*GENE_COLUMNS, "split", "observed", "predicted", "mask_ratio")
 VIEW_COLUMNS = ("view", "gene_id", "observed", "predicted", "mask_ratio", "skipped")
 """A test gene as a model saw it in one view; ``skipped`` says why a view has no genes."""
-ELEMENT_COLUMNS = (
-    "chrom",
-    "start",
-    "end",
-    "name",
-    "score",
-    "strand",
-    "gene_id",
-    "gene_name",
-    "distance_to_tss",
-    "mean_mask",
-)
-"""BED6 (0-based half-open, no header line) and four columns of our own."""
 SCORE_COLUMNS = (
     *("chrom", "pos", "id", "ref", "alt", "start", "end"),
     *("gene_id", "gene_name", "strand", "distance_to_tss"),
@@ -79,6 +68,8 @@ PAIR_COLUMNS = ("chrom", "start", "end", "gene_name", "distance", "regulated")
 """A tested element with a gene; ``distance`` is from the element's middle to the TSS, bp."""
 LINK_COLUMNS = ("chrom", "start", "end", "gene_name", "score")
 """A predicted element with a gene; the higher the score, the likelier it acts on it."""
+FDR_COLUMNS = ("track", "value", "real_bases", "shuffled_bases", "fdr", "cut")
+"""Bases of real and of shuffled windows at or above a mask value; ``cut`` is 1 where regions begin."""
 HISTORY_COLUMNS = (
     "step",
     "learning_rate",

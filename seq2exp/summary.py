@@ -13,6 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from seq2exp.element_columns import RANKED_SCORES
 from seq2exp.errors import UserError
 from seq2exp.evaluation_config import FULL_VIEW
 from seq2exp.metrics import accuracy
@@ -22,8 +23,10 @@ GROUP = ("cell_line", "assay", "model", "kind")
 FIGURES = (
     *("pearson", "mse", "mae", "mask_ratio", "seconds", "noise_ceiling", "promoter_ceiling"),
     *("auprc_mask", "auprc_sequence_part", "auprc_prior", "auprc_dnase", "base_rate"),
-    *("auroc_mask", "auroc_sequence_part", "auroc_prior", "auroc_dnase"),
-    *("effect_auroc", "effect_pearson"),
+    *(f"auroc_{score}" for score in RANKED_SCORES),
+    *(f"element_auprc_{score}" for score in RANKED_SCORES),
+    "element_base_rate",
+    *("effect_removed_pearson", "effect_shuffled_pearson", "attribution_pearson"),
 )
 VIEW_KEY = ("cell_line", "assay", "model", "view")
 VIEW_FIGURES = (
@@ -50,13 +53,19 @@ BASES = {
     "DNase": "auprc_dnase",
     "chance": "base_rate",
 }
-ELEMENTS = {
-    "shuffle effect": "effect_auroc",
-    "mask": "auroc_mask",
-    "sequence": "auroc_sequence_part",
-    "prior": "auroc_prior",
-    "DNase": "auroc_dnase",
+_NAMES = {
+    "removed": "effect_removed",
+    "shuffled": "effect_shuffled",
+    "attribution": "attribution",
+    "mask": "mask",
+    "sequence": "sequence_part",
+    "prior": "prior",
+    "DNase": "dnase",
+    "distance": "nearness",
 }
+DECOYS = {head: f"auroc_{score}" for head, score in _NAMES.items()}
+CANDIDATES = {head: f"element_auprc_{score}" for head, score in _NAMES.items()}
+CANDIDATES |= {"chance": "element_base_rate"}
 
 CRISPRI = {
     "mask": "crispri_auprc_mask",
@@ -201,7 +210,8 @@ def print_summary(summary: Path, console: Console | None = None) -> None:
     for title, columns in (
         ("Expression of the test genes (ceiling, promoter: r of the planted values)", ACCURACY),
         ("Planted active elements, base by base: AUPRC", BASES),
-        ("Planted elements, active over decoy: AUROC", ELEMENTS),
+        ("Planted elements, active among all candidates: AUPRC", CANDIDATES),
+        ("Planted elements, active over decoy: AUROC", DECOYS),
         ("CRISPRi pairs of test genes, within windows: AUPRC", CRISPRI),
         ("Overlap of regions with references, over that of matched random regions", folds),
     ):

@@ -51,6 +51,8 @@ class Ground(NamedTuple):
     """int32 (L + 1,): usable bases before each base."""
     gc_before: np.ndarray
     """int32 (L + 1,): G and C before each base."""
+    bases: np.ndarray
+    """uint8 (L,): letters, without their flags."""
 
     @classmethod
     def of_codes(cls, codes: np.ndarray, chrom: str, start: int, promoter_length: int) -> Ground:
@@ -59,7 +61,18 @@ class Ground(NamedTuple):
         usable = (bases < N_CODE) & ((codes & BLACKLIST_BIT) == 0)
         usable[len(codes) // 2 - half : len(codes) // 2 + half] = False
         sums = [np.cumsum(flags, dtype=np.int32) for flags in (usable, (bases == 1) | (bases == 2))]
-        return cls(chrom, start, half, usable, *(np.concatenate([[0], s]) for s in sums))
+        usable_before, gc_before = (np.concatenate([[0], s]) for s in sums)
+        return cls(chrom, start, half, usable, usable_before, gc_before, bases)
+
+    @classmethod
+    def of_gene(
+        cls, store: WindowStore, row: int, window_length: int, promoter_length: int
+    ) -> Ground:
+        """Of the window of a row of the store's genes."""
+        first = int(store.offsets[row]) + (store.window_length - window_length) // 2
+        start = int(store.genes["tss"].iloc[row]) - window_length // 2
+        codes = store.codes[first : first + window_length]
+        return cls.of_codes(codes, str(store.genes["chrom"].iloc[row]), start, promoter_length)
 
     @property
     def length(self) -> int:
@@ -83,20 +96,20 @@ def matched_places(ground: Ground, start: int, end: int) -> np.ndarray:
     length = end - start
     if ground.usable_before[end] - ground.usable_before[start] < length:
         return np.empty(0, dtype=np.int64)
-    own_bin = _gc_bin(ground, start, end, length)
+    own_bin = gc_bins(ground, start, end, length)
     found = []
     for low, high in _stratum(ground, start, length):
         first, last = max(low, 0), min(high, ground.length - length + 1)
         if first < last:
             usable = ground.usable_before
             free = usable[first + length : last + length] - usable[first:last] == length
-            alike = _gc_bin(ground, first, last + length - 1, length) == own_bin
+            alike = gc_bins(ground, first, last + length - 1, length) == own_bin
             found.append(np.flatnonzero(free & alike) + first)
     return np.concatenate(found)
 
 
-def _gc_bin(ground: Ground, start: int, end: int, length: int) -> np.ndarray:
-    """Bin of GC of every stretch of ``length`` bases in [start, end)."""
+def gc_bins(ground: Ground, start: int, end: int, length: int) -> np.ndarray:
+    """Bin of GC, of GC_BINS, of every stretch of ``length`` bases in [start, end)."""
     gc = ground.gc_before[start : end + 1]
     return (gc[length:] - gc[:-length]) * GC_BINS // length
 
@@ -203,19 +216,14 @@ def grounds(
     regions: pd.DataFrame, store: WindowStore, window_length: int, promoter_length: int
 ) -> Iterator[tuple[Ground, np.ndarray, np.ndarray]]:
     """Yield the window of each gene that has regions, and starts and ends of its regions there."""
-    genes = store.genes
-    distinct = distinct_regions(regions, genes)
-    crop = (store.window_length - window_length) // 2
+    distinct = distinct_regions(regions, store.genes)
     gene_rows = distinct["gene_row"].to_numpy(np.int64)
     for row in np.unique(gene_rows).tolist():
         part = distinct[gene_rows == row]
-        first = int(store.offsets[row]) + crop
-        start = int(genes["tss"].iloc[row]) - window_length // 2
-        codes = store.codes[first : first + window_length]
-        ground = Ground.of_codes(codes, str(genes["chrom"].iloc[row]), start, promoter_length)
+        ground = Ground.of_gene(store, row, window_length, promoter_length)
         # What reaches beyond the window comes from another gene's, and is left to it.
-        starts = np.maximum(part["start"].to_numpy() - start, 0)
-        yield ground, starts, np.minimum(part["end"].to_numpy() - start, window_length)
+        starts = np.maximum(part["start"].to_numpy() - ground.start, 0)
+        yield ground, starts, np.minimum(part["end"].to_numpy() - ground.start, window_length)
 
 
 def distinct_regions(regions: pd.DataFrame, genes: pd.DataFrame) -> pd.DataFrame:

@@ -14,6 +14,7 @@ Axes: P predictors, n pairs, K distinct scores, R bootstrap samples.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -122,6 +123,44 @@ def performances(
     ]
 
 
+def ranking_areas(
+    scores: np.ndarray,
+    positive: np.ndarray,
+    groups: np.ndarray,
+    *,
+    samples: int = SAMPLES,
+    seed: int = 0,
+) -> tuple[Interval, Interval]:
+    """AUPRC and AUROC of one score; whole groups of pairs are drawn with replacement.
+
+    Parameters
+    ----------
+    scores : (n,)
+        Higher is more likely positive; no NaN.
+    positive : bool (n,)
+    groups : int (n,)
+        0 to the number of groups less 1; pairs of a group belong together (those of a gene).
+    samples, seed
+        Bootstrap samples, and where they start. Those without a positive or without a negative are
+        left out.
+    """
+    ranks = _ranked(scores)
+    drawn = [np.ones((1, len(scores)), np.int64), *_drawn_groups(groups, samples, seed)]
+    found = [_cumulative(counts, positive, *ranks) for counts in drawn]
+    areas = np.concatenate([_area(*counts) for counts in found])
+    roc_areas = np.concatenate([_roc_area(*counts) for counts in found])
+    return _interval(areas[0], areas[1:]), _interval(roc_areas[0], roc_areas[1:])
+
+
+def _drawn_groups(groups: np.ndarray, samples: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield how often each pair is drawn (chunk, n)."""
+    rng = np.random.default_rng(seed)
+    count = int(groups.max(initial=-1)) + 1
+    for first in range(0, samples, _CHUNK) if count else ():
+        size = min(_CHUNK, samples - first)
+        yield rng.multinomial(count, np.full(count, 1 / count), size=size)[:, groups]
+
+
 def _ranked(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Order (n,) from the highest score down, and the last place (K,) of each distinct score."""
     order = np.argsort(-scores, kind="stable")
@@ -152,6 +191,15 @@ def _area(taken: np.ndarray, hits: np.ndarray) -> np.ndarray:
     some_point = ((taken > 0) & (taken < total)).any(axis=1)
     both = (positives > 0) & (positives < total)
     return np.where(some_point & both[:, 0], area, np.nan)
+
+
+def _roc_area(taken: np.ndarray, hits: np.ndarray) -> np.ndarray:
+    """Area (R,) under the ROC curve from the counts (R, K): ties count half."""
+    misses = taken - hits
+    before = np.diff(misses, axis=1, prepend=0)  # negatives at each point
+    middle = hits - np.diff(hits, axis=1, prepend=0) / 2  # positives above, half of those at it
+    pairs = misses[:, -1:] * hits[:, -1:]
+    return _ratio((before * middle).sum(axis=1, keepdims=True), pairs)[:, 0]
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

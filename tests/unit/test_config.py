@@ -177,6 +177,13 @@ def test_tracks_of_labels_are_named_by_replicate_and_strand():
             {"peaks": {"path": "r.bed"}},
             "this name is taken by cell_lines.X",
         ),
+        (
+            "evaluation.references",
+            {"attribution": {"path": "r.bed"}},
+            "this name is taken by a column of element_scores.tsv; choose another",
+        ),
+        ("regions", {"other_tracks": ["mask"]}, "other_tracks"),
+        ("regions.effects", {"per_gene": -1}, r"regions\.effects\.per_gene: -1"),
         ("evaluation.references", {"a/b": {"path": "r.bed"}}, r"not a usable name \('a/b'\)"),
         ("seeds", [], r"seeds"),
         ("models.foo", {}, r"models\.foo: unknown model kind 'foo'; known: seq2exp_soft"),
@@ -398,3 +405,21 @@ def test_masks_that_cannot_be_taken(settings, others, message):
     with pytest.raises(UserError, match=message) as caught:
         parse_config(raw, "my.yaml")
     assert "\n" not in str(caught.value)
+
+
+def test_parts_of_masks_that_no_model_has():
+    raw = changed("regions", {"other_tracks": ["sequence_part", "prior"]})
+    parse_config(raw)
+    raw["models"] = {"seq2exp_soft": {"evidence": ["sequence"]}}
+    with pytest.raises(UserError, match=r"regions.other_tracks prior: no model of the config has"):
+        parse_config(raw)
+
+
+def test_false_discoveries_need_the_masks_of_test_genes():
+    raw = changed("regions", {"select": "fdr"})
+    parse_config(raw)
+    raw["prediction"] = {"mask_splits": ["train"]}
+    with pytest.raises(
+        UserError, match=r"counted on test genes; add test to prediction\.mask_splits"
+    ):
+        parse_config(raw)

@@ -7,12 +7,14 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from seq2exp.checkpoints import save_checkpoint
+from seq2exp.element_columns import RANKED_SCORES
 from seq2exp.errors import UserError
 from seq2exp.evaluation import distance_profile, element_figures, evaluate
 from seq2exp.masks import open_masks, write_masks
 from seq2exp.model_config import SignalLinearConfig
 from seq2exp.models import InputShape, build_model
 from seq2exp.planted import PlantedTruth
+from seq2exp.planted_ranking import RANKING_COLUMNS, rank_candidates
 from seq2exp.schemas import read_table
 from tests.unit.test_planted import ELEMENTS, PAIR_COLUMNS, PAIRS
 
@@ -108,7 +110,9 @@ def test_against_planted_truth_with_masks(run_files):
     mask = np.zeros((2, LENGTH))
     mask[0, 100:220] = mask[0, 1_950:] = mask[1, :50] = 1
     write_masks(folder / "masks", ["G4", "G5"], {"mask": mask, "prior": 1 - mask})
-    outputs = {"out_elements": folder / "e.tsv", "out_distance": folder / "d.tsv"}
+    outputs = {
+        f"out_{name}": folder / f"{name[0]}.tsv" for name in ("elements", "distance", "ranking")
+    }
     evaluate(**{**inputs, "masks": folder / "masks", "truth": truth}, **outputs)
     result = read(inputs)
     # observed (1, 2, 3) against noiseless (1, 2, 3) and promoter (0, 2, 1)
@@ -124,11 +128,19 @@ def test_against_planted_truth_with_masks(run_files):
     assert result["auroc_mask"] == 1
     assert result["auroc_prior"] == 0
     # This model reads no sequence: every effect is 0, and ties count half.
-    assert result["effect_auroc"] == 0.5
-    assert result["effect_pearson"] is None
-    table = read_table(folder / "e.tsv")
-    assert table["element"].tolist() == ["E1", "E4", "E5"]
-    assert table["effect"].tolist() == [0, 0, 0]
+    assert result["auroc_effect_shuffled"] == 0.5
+    assert result["effect_shuffled_pearson"] is None
+    # E2 is closed, and each of the four has a stretch of background beside it.
+    assert (result["candidate_elements"], result["element_base_rate"]) == (8, 0.25)
+    table = read_table(folder / "e.tsv", text=("element",))
+    assert table["element"].tolist() == ["E1", "E4", "E2", "E5", "", "", "", ""]
+    assert table["effect_shuffled"].tolist() == [0] * 8
+    ranking = read_table(folder / "r.tsv", RANKING_COLUMNS, text=("score",)).set_index("score")
+    # G1 has no mask: of E1, E2, E4 and their background E1 alone is positive, and it is on top.
+    assert ranking.loc["mask", ["active", "decoys", "candidates"]].tolist() == [1, 1, 6]
+    assert ranking.loc["prior", "auroc"] == 0
+    assert ranking.loc["nearness", ["active", "decoys", "candidates"]].tolist() == [2, 1, 8]
+    assert ranking.loc["sequence_part", "candidates"] == 0
     assert len(read_table(folder / "d.tsv")) == 50
 
 
@@ -151,21 +163,28 @@ def test_a_model_that_sees_the_promoter_alone_has_no_base_to_rank(run_files):
 
 def test_element_figures_against_scikit_learn():
     rng = np.random.default_rng(0)
-    n = 40
-    table = pd.DataFrame(rng.random((n, 5)), columns=["mask", "prior", "dnase", "effect", "x"])
+    n = 60
+    names = [name for name in RANKED_SCORES if name != "nearness"]
+    table = pd.DataFrame(rng.random((n, len(names))), columns=names)
     table["sequence_part"] = np.nan
-    table["kind"] = np.where(rng.random(n) < 0.5, "active", "decoy")
+    table["kind"] = rng.choice(["active", "decoy", "background"], n)
+    table["open"] = (table["kind"] != "background") & (rng.random(n) < 0.8)
     table["planted_effect"] = np.where(table["kind"] == "active", rng.random(n), 0)
+    table["gene_id"], table["distance"] = rng.choice(list("abcdefgh"), n), rng.random(n)
     table.loc[3, "mask"] = np.nan
-    figures = element_figures(table)
-    active = table["kind"] == "active"
-    assert figures["effect_auroc"] == pytest.approx(roc_auc_score(active, table["effect"]))
-    known = table["mask"].notna()
-    expected = roc_auc_score(active[known], table["mask"][known])
-    assert figures["auroc_mask"] == pytest.approx(expected)
-    assert figures["auroc_sequence_part"] is None
-    r = np.corrcoef(table["planted_effect"][active], table["effect"][active])[0, 1]
-    assert figures["effect_pearson"] == pytest.approx(r)
+    figures = element_figures(table, rank_candidates(table))
+    active = (table["kind"] == "active") & table["open"]
+    both = active | ((table["kind"] == "decoy") & table["open"])
+    for name in ("effect_removed", "dnase", "mask"):
+        known = both & table[name].notna()
+        expected = roc_auc_score(active[known], table[name][known])
+        assert figures[f"auroc_{name}"] == pytest.approx(expected)
+    expected = roc_auc_score(active[both], -table["distance"][both])
+    assert figures["auroc_nearness"] == pytest.approx(expected)
+    assert figures["candidate_elements"] == n
+    assert np.isnan(figures["auroc_sequence_part"])
+    r = np.corrcoef(table["planted_effect"][active], table["effect_shuffled"][active])[0, 1]
+    assert figures["effect_shuffled_pearson"] == pytest.approx(r)
 
 
 def test_distance_profile_against_a_loop(toy_store, tmp_path):

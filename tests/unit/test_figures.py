@@ -9,11 +9,13 @@ from seq2exp.errors import UserError
 from seq2exp.evidence.crispri_scores import curve_table, performance_table
 from seq2exp.evidence.enrichment import ENRICHMENT_COLUMNS
 from seq2exp.evidence.equal_bases import EQUAL_COLUMNS
+from seq2exp.evidence.motifs import MOTIF_COLUMNS
 from seq2exp.figures.crispri import crispri_performance
 from seq2exp.figures.distance import mask_against_distance
 from seq2exp.figures.enrichment import reference_overlap
 from seq2exp.figures.expression import predicted_vs_observed
 from seq2exp.figures.locus import draw_loci
+from seq2exp.figures.motifs import motif_shares
 from seq2exp.figures.training import training_curves
 from seq2exp.schemas import HISTORY_COLUMNS
 
@@ -260,3 +262,20 @@ def test_reference_overlap_of_no_region(overlap_tables, tmp_path):
     folds.to_csv(enrichment, sep="\t", index=False)
     reference_overlap(enrichment, equal, [tmp_path / "a.svg"], title="Toy")
     assert "no region of a test gene overlaps a reference" in texts(tmp_path / "a.svg")
+
+
+def test_motif_shares(tmp_path):
+    rows = [
+        ("MA1.1", "FOS", 7, 100, 3, 40, 500, 50, 0.4, 0.1, 4.0, 1e-12, 2e-12),
+        ("MA2.1", "NA", 9, 100, 3, 2, 500, 0, 0.02, 0.0, np.inf, 0.03, 0.03),
+    ]
+    pd.DataFrame(rows, columns=MOTIF_COLUMNS).to_csv(tmp_path / "m.tsv", sep="\t", index=False)
+    motif_shares(tmp_path / "m.tsv", [tmp_path / "a.svg", tmp_path / "a.png"], title="Toy")
+    words = texts(tmp_path / "a.svg")
+    for text in ("FOS  q = 2e-12", "NA  q = 0.03", "100 regions", "called regions"):
+        assert text in words
+    assert png_size(tmp_path / "a.png")[0] > 400
+    nothing = pd.DataFrame(rows, columns=MOTIF_COLUMNS).assign(p=np.nan)
+    nothing.to_csv(tmp_path / "m.tsv", sep="\t", index=False)
+    motif_shares(tmp_path / "m.tsv", [tmp_path / "b.svg"], title="Toy")
+    assert "no region of a test gene to look at" in texts(tmp_path / "b.svg")

@@ -4,13 +4,22 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from pydantic import TypeAdapter
+from torch import nn
 
-from seq2exp.checkpoints import TrainedModel, save_checkpoint
+from seq2exp.attribution import attributions, base_attribution
+from seq2exp.bottleneck import apply_fixed_bases, promoter_slice
+from seq2exp.checkpoints import TrainedModel, load_checkpoint, save_checkpoint
 from seq2exp.errors import UserError
-from seq2exp.model_config import Seq2ExpSoftConfig, SignalLinearConfig
+from seq2exp.model_config import ModelConfig, Seq2ExpSoftConfig, SignalLinearConfig
 from seq2exp.models import ExpressionModel, InputShape, Output, build_model
-from seq2exp.perturbation import effects_of, shuffle_effects
+from seq2exp.models.masked import MaskedModel, Proposal
+from seq2exp.packing import unpack
+from seq2exp.perturbation import removal_effects, shuffle_effects
 from seq2exp.store import open_store
+from seq2exp.windows import read_window
+from tests.conftest import slow_window
+from tests.tiny_models import SETTINGS
 
 LENGTH = 2_000
 SHAPE = InputShape(window_length=LENGTH, promoter_length=200, n_gene_features=1)
@@ -34,6 +43,15 @@ def trained(model, length=LENGTH):
     return TrainedModel(model.eval(), SignalLinearConfig(), shape, {})
 
 
+def any_model(kind):
+    """A model of a kind at its tiny size, with random weights, for the toy's windows."""
+    settings = {"kind": kind, **SETTINGS[kind]}
+    config = TypeAdapter(ModelConfig).validate_python(settings)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        return TrainedModel(build_model(config, SHAPE).eval(), config, SHAPE, {})
+
+
 def elements(*rows):
     return pd.DataFrame(rows, columns=["gene_id", "chrom", "start", "end"])
 
@@ -42,6 +60,11 @@ HOW = {"n_shuffles": 4, "seed": 0, "batch_size": 3}
 # G4's window is chr1:5000-7000, G5's chr1:7000-9000, G7's chr2:3000-5000.
 SOME = elements(
     ("G5", "chr1", 7_500, 7_600), ("G4", "chr1", 5_100, 5_220), ("G4", "chr1", 6_800, 7_000)
+)
+
+# At the edges of promoters, where random networks have not yet forgotten them.
+NEAR = elements(
+    ("G5", "chr1", 7_860, 7_902), ("G4", "chr1", 6_095, 6_140), ("G4", "chr1", 5_890, 5_910)
 )
 
 
@@ -57,7 +80,7 @@ def with_sequence(store, folder, gene_id, start, sequence):
 
 
 def test_composition_alone_has_no_effect(toy_store):
-    np.testing.assert_array_equal(effects_of(trained(Counting(0)), toy_store, SOME, **HOW), 0)
+    np.testing.assert_array_equal(shuffle_effects(trained(Counting(0)), toy_store, SOME, **HOW), 0)
 
 
 def test_order_has_the_effect_that_combinatorics_says(toy_store, tmp_path):
@@ -66,7 +89,7 @@ def test_order_has_the_effect_that_combinatorics_says(toy_store, tmp_path):
     n = 40
     store = with_sequence(toy_store, tmp_path / "s", "G7", 500, "A" + "CG" * (n // 2) + "A")
     element = elements(("G7", "chr2", 3_501, 3_501 + n))
-    effect = effects_of(
+    effect = shuffle_effects(
         *(trained(Counting(2)), store, element), n_shuffles=1_000, seed=1, batch_size=16
     )
     # s.d. of the number of pairs is about 1.6, so the mean of 1,000 has an error of 0.05, twice that for effects.
@@ -75,14 +98,14 @@ def test_order_has_the_effect_that_combinatorics_says(toy_store, tmp_path):
 
 def test_effects_do_not_depend_on_batches_or_company(toy_store):
     model = trained(Counting(1))
-    together = effects_of(model, toy_store, SOME, **HOW)
+    together = shuffle_effects(model, toy_store, SOME, **HOW)
     assert np.abs(together).max() > 0
     one_by_one = [
-        effects_of(model, toy_store, SOME.iloc[[i]], **{**HOW, "batch_size": 1})[0]
+        shuffle_effects(model, toy_store, SOME.iloc[[i]], **{**HOW, "batch_size": 1})[0]
         for i in range(len(SOME))
     ]
     np.testing.assert_array_equal(together, one_by_one)
-    other_seed = effects_of(model, toy_store, SOME, **{**HOW, "seed": 1})
+    other_seed = shuffle_effects(model, toy_store, SOME, **{**HOW, "seed": 1})
     assert (together != other_seed).any()
 
 
@@ -96,7 +119,9 @@ def test_only_the_elements_bases_move(toy_store):
             return Output(rest[..., 0] @ weight + signals + batch.blacklist.sum(dim=1))
 
     element = elements(("G5", "chr1", 7_500, 7_600))
-    np.testing.assert_array_equal(effects_of(trained(Outside(0)), toy_store, element, **HOW), 0)
+    np.testing.assert_array_equal(
+        shuffle_effects(trained(Outside(0)), toy_store, element, **HOW), 0
+    )
 
 
 @pytest.mark.parametrize("flag", ["blacklist", "peaks"])
@@ -107,15 +132,17 @@ def test_flagged_bases_stay_where_they_are(toy_store, flag):
 
     # chr1:250-260 is blacklisted, 200-255 a peak, G1's window is chr1:-700 to 1300.
     element = elements(("G1", "chr1", 240, 300))
-    np.testing.assert_array_equal(effects_of(trained(Flagged(0)), toy_store, element, **HOW), 0)
+    np.testing.assert_array_equal(
+        shuffle_effects(trained(Flagged(0)), toy_store, element, **HOW), 0
+    )
 
 
 def test_a_shorter_window_is_cropped_around_the_tss(toy_store):
     model = trained(Counting(1), length=1_000)
     inside = elements(("G5", "chr1", 7_500, 7_600))
-    assert effects_of(model, toy_store, inside, **HOW)[0] != 0
+    assert shuffle_effects(model, toy_store, inside, **HOW)[0] != 0
     with pytest.raises(UserError, match="not within the 1000 bp window of G5"):
-        effects_of(model, toy_store, elements(("G5", "chr1", 7_450, 7_600)), **HOW)
+        shuffle_effects(model, toy_store, elements(("G5", "chr1", 7_450, 7_600)), **HOW)
 
 
 @pytest.mark.parametrize(
@@ -129,23 +156,176 @@ def test_a_shorter_window_is_cropped_around_the_tss(toy_store):
 )
 def test_elements_elsewhere_are_named(toy_store, element, message):
     with pytest.raises(UserError, match=message):
-        effects_of(trained(Counting(1)), toy_store, elements(element), **HOW)
+        shuffle_effects(trained(Counting(1)), toy_store, elements(element), **HOW)
 
 
 def test_no_elements_no_effects(toy_store):
-    assert effects_of(trained(Counting(1)), toy_store, SOME.iloc[:0], **HOW).shape == (0,)
+    assert shuffle_effects(trained(Counting(1)), toy_store, SOME.iloc[:0], **HOW).shape == (0,)
 
 
-def test_from_a_checkpoint_in_evaluation_mode(toy_store_dir, tmp_path):
+def test_from_a_checkpoint_in_evaluation_mode(toy_store, tmp_path):
     config = Seq2ExpSoftConfig(d_model=4, d_state=2, generator_layers=1, predictor_layers=1)
     torch.manual_seed(0)
     save_checkpoint(tmp_path / "model.ckpt", build_model(config, SHAPE), config, SHAPE, {})
     promoter = elements(("G5", "chr1", 7_950, 8_050))
     results = [
-        shuffle_effects(tmp_path / "model.ckpt", toy_store_dir, promoter, n_shuffles=2, seed=3)
+        shuffle_effects(load_checkpoint(tmp_path / "model.ckpt"), toy_store, promoter, **HOW)
         for _ in range(2)
     ]
     # A sampled mask would differ from call to call.
-    pd.testing.assert_frame_equal(*results)
-    assert list(results[0].columns) == [*promoter.columns, "effect"]
-    assert abs(results[0]["effect"][0]) > 1e-6
+    np.testing.assert_array_equal(*results)
+    assert abs(results[0][0]) > 1e-6
+
+
+# ------------------------------------------------------------------------- taken away
+
+
+def test_without_a_mask_bases_become_n_and_signals_0(toy, toy_store):
+    class Sums(Counting):
+        def forward(self, batch):
+            return Output(batch.sequence[..., 0].sum(1) + batch.signals @ torch.ones(3) @ ONES)
+
+    ONES = torch.ones(LENGTH)
+    effects = removal_effects(trained(Sums(0)), toy_store, SOME, batch_size=2)
+    for effect, element in zip(effects, SOME.itertuples(), strict=True):
+        bases = slice(element.start, element.end)
+        tss = toy_store.genes.set_index("gene_id")["tss"][element.gene_id]
+        _, signals, _ = slow_window(toy, element.chrom, tss, LENGTH)
+        first = tss - LENGTH // 2
+        letters = toy.sequence["chr1"][bases].upper().count("A")
+        lost = letters + signals[element.start - first : element.end - first].sum()
+        assert effect == pytest.approx(lost, rel=1e-3)
+
+
+def test_without_a_mask_no_peak_is_left_and_blacklist_stays(toy_store):
+    class Flagged(Counting):
+        def forward(self, batch):
+            return Output(batch.peaks.sum(1).float() + 1_000 * batch.blacklist.sum(1))
+
+    # G1: chr1:250-260 is blacklisted, 200-255 a peak.
+    element = elements(("G1", "chr1", 240, 300))
+    assert removal_effects(trained(Flagged(0)), toy_store, element).tolist() == [15]
+
+
+class MaskSum(MaskedModel):
+    """Its mask is 1 on every A; it predicts the sum of the mask, each base by its place."""
+
+    def __init__(self):
+        nn.Module.__init__(self)
+        self.shape = SHAPE
+        self.register_buffer("place", torch.arange(LENGTH, dtype=torch.float32))
+
+    def mask_of(self, batch):
+        mask = batch.sequence[..., 0]
+        return Proposal(apply_fixed_bases(mask, batch.blacklist, promoter_slice(LENGTH, 200)))
+
+    def predict_from(self, batch, mask):
+        return (mask * self.place).sum(dim=1) + batch.sequence[..., 3].sum(dim=1)
+
+    def forward(self, batch):
+        own = self.mask_of(batch)
+        return Output(self.predict_from(batch, own.mask), own.mask)
+
+
+def test_with_a_mask_it_is_0_on_the_element_and_the_window_stays(toy, toy_store):
+    # The last one reaches 30 bases into G5's promoter, chr1:7900-8100, whose mask stays 1.
+    table = pd.concat([SOME, elements(("G5", "chr1", 7_800, 7_930))], ignore_index=True)
+    effects = removal_effects(trained(MaskSum()), toy_store, table, batch_size=3)
+    firsts = {"G4": 5_000, "G5": 7_000}
+    for effect, element in zip(effects, table.itertuples(), strict=True):
+        stop = min(element.end, 7_900) if element.start == 7_800 else element.end
+        a = [i for i in range(element.start, stop) if toy.sequence["chr1"][i] in "Aa"]
+        assert effect == sum(i - firsts[element.gene_id] for i in a)
+
+
+@pytest.mark.parametrize("kind", ["seq2exp_soft", "seq2exp_hard", "caduceus_signals"])
+def test_removal_does_not_depend_on_batches_or_company(toy_store, kind):
+    model = any_model(kind)
+    together = removal_effects(model, toy_store, NEAR, batch_size=8)
+    one_by_one = [
+        removal_effects(model, toy_store, NEAR.iloc[[i]], batch_size=1)[0] for i in range(len(NEAR))
+    ]
+    np.testing.assert_allclose(together, one_by_one, atol=5e-7)
+    assert np.abs(together).min() > 5e-6
+    assert removal_effects(model, toy_store, SOME.iloc[:0]).shape == (0,)
+
+
+# ------------------------------------------------------------------------- attribution
+
+
+class Linear(Counting):
+    """A weight for each letter and signal of each base, and one for the gene feature."""
+
+    def __init__(self):
+        super().__init__(0)
+        generator = torch.Generator().manual_seed(0)
+        self.register_buffer("letters", torch.randn(LENGTH, 4, generator=generator))
+        self.register_buffer("signals", torch.randn(LENGTH, 3, generator=generator))
+
+    def forward(self, batch):
+        letters = (batch.sequence * self.letters).sum(dim=(1, 2))
+        signals = (batch.signals * self.signals).sum(dim=(1, 2))
+        return Output(letters + signals + batch.gene_features.sum(dim=1) + 3)
+
+
+def test_attribution_of_a_linear_model_is_its_closed_form_and_what_removal_takes(toy, toy_store):
+    model = Linear()
+    found = attributions(trained(model), toy_store, SOME)
+    for value, element in zip(found, SOME.itertuples(), strict=True):
+        tss = toy_store.genes.set_index("gene_id")["tss"][element.gene_id]
+        letters, signals, _ = slow_window(toy, element.chrom, tss, LENGTH)
+        bases = slice(element.start - tss + LENGTH // 2, element.end - tss + LENGTH // 2)
+        own = letters[bases] * model.letters[bases].numpy()
+        own_signals = signals[bases] * model.signals[bases].numpy()
+        assert value == pytest.approx(own.sum() + own_signals.sum(), rel=1e-4)
+    removed = removal_effects(trained(model), toy_store, SOME)
+    np.testing.assert_allclose(found, removed, atol=2e-3)
+
+
+def test_attribution_goes_through_the_mask(toy_store):
+    class Squared(MaskSum):
+        """The prediction is the sum over bases of (mask x A), the mask being A itself: A squared."""
+
+        def predict_from(self, batch, mask):
+            return (mask * batch.sequence[..., 0]).sum(dim=1)
+
+    # Gradient 2 A outside the promoter, where both factors count, and 1 in it, where the mask is 1.
+    bases = base_attribution(trained(Squared()), toy_store, 4)
+    (a,) = read_window(toy_store, 4).codes & 7 == 0
+    expected = np.where(np.abs(np.arange(LENGTH) - 999.5) < 100, 1, 2) * a.numpy()
+    np.testing.assert_array_equal(bases, expected)
+
+
+def test_attribution_against_finite_differences(toy_store):
+    model = any_model("seq2exp_soft")
+    row, step = 4, 1e-2
+    batch = unpack(read_window(toy_store, row), contact_bin=toy_store.contact_bin)
+    bases = slice(880, 920)
+
+    def at(scale):
+        sequence, signals = batch.sequence.clone(), batch.signals.clone()
+        sequence[:, bases] *= scale
+        signals[:, bases] *= scale
+        scaled = batch._replace(sequence=sequence, signals=signals)
+        with torch.no_grad():
+            return model.model(scaled).prediction.double().item()
+
+    slope = (at(1 + step) - at(1 - step)) / (2 * step)
+    element = elements(("G5", "chr1", 7_880, 7_920))
+    assert toy_store.genes["gene_id"].iloc[row] == "G5"
+    assert attributions(model, toy_store, element)[0] == pytest.approx(slope, rel=0.02)
+    assert abs(slope) > 5e-4
+
+
+@pytest.mark.parametrize("kind", sorted(set(SETTINGS) - {"enformer"}))
+def test_every_kind_of_model_has_effects(toy_store, kind):
+    model = any_model(kind)
+    found = [
+        attributions(model, toy_store, NEAR),
+        removal_effects(model, toy_store, NEAR),
+        shuffle_effects(model, toy_store, NEAR, **HOW),
+    ]
+    assert np.isfinite(found).all()
+    if kind == "signal_linear":  # it reads no sequence, and is not fitted
+        assert not np.any(found)
+    assert all(parameter.grad is None for parameter in model.model.parameters())

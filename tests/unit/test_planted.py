@@ -8,8 +8,8 @@ from seq2exp.planted import (
     active_elements,
     base_counts,
     element_scores,
-    open_pairs,
     planted_expression,
+    planted_pairs,
     windows,
     within_windows,
 )
@@ -109,17 +109,18 @@ def test_a_mask_on_the_truth_is_perfect_and_its_complement_the_worst(
     assert counts["sequence_part"].average_precision() == pytest.approx(base_rate)
 
 
-def test_open_pairs_of_the_genes_asked_for(pairs_table):
-    found = open_pairs(pairs_table, "Toy", ["G4", "G5"])
-    assert found["element"].tolist() == ["E1", "E4"]
-    assert found["planted_effect"].tolist() == [0.5, 0.0]
+def test_pairs_of_the_genes_asked_for(pairs_table):
+    found = planted_pairs(pairs_table, "Toy", ["G4", "G5"])
+    assert found["element"].tolist() == ["E1", "E4", "E2"]
+    assert found["open"].tolist() == [True, True, False]
+    assert found["planted_effect"].tolist() == [0.5, 0.0, 0.0]
     with pytest.raises(UserError, match="no cell line 'Nowhere'"):
-        open_pairs(pairs_table, "Nowhere", ["G4"])
+        planted_pairs(pairs_table, "Nowhere", ["G4"])
 
 
 def test_pairs_outside_a_shorter_window_are_dropped(toy_store, pairs_table):
-    found = open_pairs(pairs_table, "Toy", ["G4", "G5"])
-    assert within_windows(found, toy_store, 2_000)["element"].tolist() == ["E1", "E4"]
+    found = planted_pairs(pairs_table, "Toy", ["G4", "G5"])
+    assert within_windows(found, toy_store, 2_000)["element"].tolist() == ["E1", "E4", "E2"]
     assert within_windows(found, toy_store, 1_000)["element"].tolist() == ["E4"]
     assert within_windows(found, toy_store, 598)["element"].tolist() == []
 
@@ -127,7 +128,7 @@ def test_pairs_outside_a_shorter_window_are_dropped(toy_store, pairs_table):
 def test_element_scores_are_means_over_its_bases(toy, toy_store, pairs_table, tmp_path):
     ramp = np.tile(np.arange(LENGTH) / LENGTH, (2, 1))
     write_masks(tmp_path / "m", ["G5", "G4"], {"mask": ramp})
-    pairs = open_pairs(pairs_table, "Toy", ["G4", "G5", "G1"])
+    pairs = planted_pairs(pairs_table, "Toy", ["G4", "G5", "G1"])
     scores = element_scores(pairs, toy_store, open_masks(tmp_path / "m"), LENGTH)
     by_element = scores.set_index(pairs["element"])
     assert by_element["mask"]["E1"] == pytest.approx((100 + 219) / 2 / LENGTH, rel=1e-3)

@@ -347,6 +347,18 @@ def test_evidence(files):
         run(raw)
 
 
+def test_motifs(files):
+    folder, raw = files
+    motifs = folder / "m.jaspar"
+    raw["evaluation"] = {"motifs": {"path": str(motifs)}}
+    motifs.write_text(">M1\n1 0\n0 1\n0 0\n0 0\n")
+    run(raw)
+    motifs.write_text(">M1\n1 0\n0 1\n0 0\n")
+    expected = r"my\.yaml: evaluation\.motifs: .*m\.jaspar: motif M1 is no matrix of A, C, G, T"
+    with pytest.raises(UserError, match=expected):
+        run(raw)
+
+
 def test_map_without_the_wanted_normalization(files):
     _, raw = files
     raw["cell_lines"]["Toy"]["hic"]["normalization"] = "VC"

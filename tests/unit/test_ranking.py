@@ -52,3 +52,14 @@ def test_minus_zero_is_zero():
 def test_negative_scores_are_refused():
     with pytest.raises(AssertionError, match="negative"):
         counted([-1.0, 0.0], [1, 0])
+
+
+def test_how_many_score_as_much():
+    counts = ScoreCounts()
+    counts.add(
+        np.array([0.5, 0.25, 0.5, 0], dtype=np.float16), np.array([True, False, False, True])
+    )
+    values, negatives, positives = counts.at_least()
+    at = np.searchsorted(values, np.array([0, 0.25, 0.3, 0.5, 0.6], dtype=np.float16))
+    assert negatives[at].tolist() == [2, 2, 1, 1, 0]
+    assert positives[at].tolist() == [2, 1, 1, 1, 0]

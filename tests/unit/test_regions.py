@@ -122,7 +122,7 @@ def exported(tmp_path):
     Windows are 20 bp long, the promoter is 4.
     """
 
-    def export(regions=SETTINGS, hard=False):
+    def export(regions=SETTINGS, hard=False, **more):
         mask = np.zeros((4, 20))
         mask[:, 8:12] = 1  # promoters
         mask[0, 2:5] = [0.5, 0.75, 0.5]  # chr2 40-60: 42-45
@@ -133,7 +133,7 @@ def exported(tmp_path):
         write_masks(
             tmp_path / "masks",
             ["g1", "g2", "g3", "g4"],
-            {"mask": mask >= 0.75 if hard else mask},
+            {"mask": mask >= 0.75 if hard else mask, "sequence_part": mask[:, ::-1] / 2},
             meta={"promoter_length": 4, "hard_mask": hard},
         )
         predictions = pd.DataFrame(
@@ -155,7 +155,7 @@ def exported(tmp_path):
             out_bed_gz=tmp_path / "elements.bed.gz",
             out_tbi=tmp_path / "elements.bed.gz.tbi",
             out_narrowpeak=tmp_path / "elements.narrowPeak",
-            out_bigwig=tmp_path / "mask.bw",
+            **{"out_bigwig": tmp_path / "mask.bw"} | more,
         )
         return tmp_path
 
@@ -284,3 +284,31 @@ def test_regions_of_a_hard_mask_are_its_ones_whatever_their_share(exported, thre
         ["chr10", 97, 100, 1000],
         ["chr2", 55, 57, 1000],
     ]
+
+
+def test_a_cut_decides_whatever_select_says(exported):
+    regions = SETTINGS.model_copy(update={"select": "fdr", "threshold": 0.1})
+    table = read_elements(exported(regions, cut=0.75) / "elements.bed.gz")
+    assert table[["chrom", "start", "end"]].to_numpy().tolist() == [
+        ["chr10", 0, 2],
+        ["chr10", 97, 100],
+        ["chr2", 55, 57],
+    ]
+    # Also of a mask of zeros and ones: none passes where nothing has the rate.
+    assert read_elements(exported(regions, hard=True, cut=np.inf) / "elements.bed.gz").empty
+    assert len(read_elements(exported(regions, hard=True, cut=1.0) / "elements.bed.gz")) == 3
+
+
+def test_regions_of_a_part_are_called_by_its_values_and_keep_the_mean_of_the_mask(exported):
+    # The mask reversed and halved: chr2 of g1 has .25, .375, .25 at 55-58 and .25 at 42-45.
+    regions = SETTINGS.model_copy(update={"threshold": 0.25})
+    folder = exported(regions, track="sequence_part", out_bigwig=None)
+    assert not (folder / "mask.bw").exists()
+    table = read_elements(folder / "elements.bed.gz").query("gene_id == 'g1'")
+    rows = table[["start", "end", "name", "score", "mean_mask"]].to_numpy().tolist()
+    assert rows == [
+        [42, 45, "A|g1:2", 250, 0.5833],
+        [55, 58, "A|g1:1", 292, 0.5],
+    ]
+    peaks = pd.read_csv(folder / "elements.narrowPeak", sep="\t", header=None)
+    assert peaks.loc[peaks[3] == "A|g1:1", [6, 9]].to_numpy().tolist() == [[0.375, 1]]

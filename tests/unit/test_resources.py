@@ -5,6 +5,7 @@ import pytest
 from seq2exp import resources
 from seq2exp.cluster_config import Layout
 from seq2exp.config import ResourcesConfig, WindowConfig
+from seq2exp.evaluation_config import EffectsConfig
 from seq2exp.model_config import (
     CaduceusConfig,
     Seq2ExpSoftConfig,
@@ -121,6 +122,24 @@ def test_predicting_the_papers_genes():
     assert resources.prediction_minutes(model, FULL, CPU, 8_000) == pytest.approx(170 + 2_500 / 0.6)
     half = model.model_copy(update={"window_length": 100_000})
     assert resources.prediction_minutes(half, FULL, GPU, 8_000) == pytest.approx(170 + 1_250 / 150)
+
+
+def test_effects_of_the_elements_of_the_papers_genes():
+    # 15% of the genes: twice as they are, three passes for a gradient, 10 elements x (1 + 4)
+    model, effects = Seq2ExpSoftConfig(), EffectsConfig(per_gene=10, shuffles=4)
+    minutes = resources.effects_minutes(model, FULL, GPU, effects, 8_000)
+    assert minutes == pytest.approx(170 + 0.15 * 55 * 2_500 / 150)
+    none = EffectsConfig(per_gene=0)
+    minutes = resources.effects_minutes(model, FULL, GPU, none, 8_000)
+    assert minutes == pytest.approx(170 + 0.15 * 5 * 2_500 / 150)
+
+
+def test_memory_of_effects_is_that_of_predicting_or_of_one_gradient():
+    model = Seq2ExpSoftConfig()
+    assert resources.effects_mb(model, FULL, GPU, 8) == resources.prediction_mb(model, FULL, GPU, 8)
+    one = CPU.model_copy(update={"batch_size": 1})
+    assert resources.effects_mb(model, FULL, CPU, 1) == resources.training_mb(model, FULL, one)
+    assert resources.effects_mb(model, FULL, CPU, 8) == resources.prediction_mb(model, FULL, CPU, 8)
 
 
 def test_the_regression_takes_no_steps_and_keeps_no_activations():

@@ -81,7 +81,7 @@ def test_print_without_truth_is_one_table(summarised, tmp_path):
 
 
 def test_print_with_truth_fits_a_log(summarised, tmp_path):
-    everything = dict.fromkeys(FIGURES, 0.123) | {"effect_auroc": 0.975, "auprc_mask": 0.46}
+    everything = dict.fromkeys(FIGURES, 0.123) | {"auroc_effect_removed": 0.975, "auprc_mask": 0.46}
     runs = [
         evaluation(tmp_path / "a.json", "SimA", "seq2exp_soft", 2, **everything),
         evaluation(tmp_path / "b.json", "SimA", "seq2exp_soft", 22, **everything),

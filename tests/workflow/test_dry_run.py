@@ -21,10 +21,26 @@ def test_demo(demo_folder, demo_config):
     counts = job_counts(run_snakemake("--dry-run", cwd=demo_folder, config=demo_config))
     expected = {"fetch_source": 3, "prepare_genome": 1, "prepare_genes": 1, "assign_folds": 1}
     expected |= {"build_store": 2, "train": 4, "predict": 2, "predict_without_masks": 2}
-    expected |= {"export_regions": 2, "export_part": 4, "export_bigbeds": 2, "igv_page": 2}
+    expected |= {
+        "export_regions": 2,
+        "score_elements": 2,
+        "export_part": 4,
+        "export_bigbeds": 2,
+        "igv_page": 2,
+    }
     expected |= {"build_hub": 1}
     assert expected.items() <= counts.items()
-    assert not {"views", "summarise_views"} & set(counts)
+    assert not {"views", "summarise_views", "predict_shuffled", "score_motifs"} & set(counts)
+
+
+def test_regions_by_false_discovery_rate_of_parts_and_motifs(demo_folder, demo_config):
+    (demo_folder / "motifs.jaspar").write_text(">M1\n1 0\n0 1\n0 0\n0 0\n")
+    demo_config["regions"] = {"select": "fdr", "other_tracks": ["sequence_part", "prior"]}
+    demo_config["evaluation"]["motifs"] = {"path": "motifs.jaspar"}
+    counts = job_counts(run_snakemake("--dry-run", cwd=demo_folder, config=demo_config))
+    expected = {"predict_shuffled": 2, "export_regions": 2, "export_regions_of_part": 4}
+    expected |= {"score_motifs": 2, "plot_motifs": 2}
+    assert expected.items() <= counts.items()
 
 
 def test_views_are_one_job_a_run(demo_folder, demo_config):
