@@ -41,7 +41,7 @@ rule export_bigbeds:
     log:
         f"{LOGS}/export_bigbeds/{RUN}.log",
     group:
-        "figures"
+        "browser"
     conda:
         ENVIRONMENT
     resources:
@@ -82,7 +82,7 @@ rule igv_page:
         fold=str(CONFIG.folds.run[0]),
         seed=str(CONFIG.seeds[0]),
     group:
-        "figures"
+        "browser"
     conda:
         ENVIRONMENT
     resources:
