@@ -222,7 +222,7 @@ def test_browsers_get_the_elements_and_masks_of_the_run(results, cell, model):
                 np.array(found) >= values[HALF - 50 : HALF + 50]
             ).all()  # of windows the largest
     page = of_run(results, "figures", cell, model, "loci.html").read_text()
-    assert page.count('"fasta":') == min(4, len(ids))
+    assert page.count('"fasta":"data:') == min(4, len(ids))
     assert f"track {cell}_CAGE_{model}_elements_f1_s2" in (results / "hub" / "hub.txt").read_text()
 
 
@@ -318,11 +318,12 @@ def test_a_new_cell_line_is_one_block_and_runs_its_own_jobs_only(run_folder):
         **{"plot_expression": 2, "plot_training": 2, "plot_distance": 1, "plot_loci": 1},
         **{"score_references": 1, "plot_references": 1, "compare_runs": 1, "compare_cell_lines": 1},
         **{"export_part": 2, "export_bigbeds": 1, "igv_page": 1, "build_hub": 1},
-        **{"views": 2, "summarise_views": 1, "check_all": 1, "summarise": 1, "all": 1, "total": 30},
+        **{"views": 2, "summarise_views": 1, "check_all": 1, "summarise": 1, "all": 1},
+        **{"score_elements": 1, "total": 31},
     }
     of_cell_lines = re.findall(r"wildcards:.*cell_line=(\w+)", done.stdout)
     assert set(of_cell_lines) == {"SimC"}
-    assert len(of_cell_lines) == 23
+    assert len(of_cell_lines) == 24
 
 
 def test_every_job_left_a_log_and_no_traceback(results):
@@ -330,8 +331,8 @@ def test_every_job_left_a_log_and_no_traceback(results):
     # 3 sources, genome, genes, folds, 2 checks and one of all, 2 stores,
     # 4 x (train, predict, evaluate, views, 2 plots), 2 x (regions, distance, loci), 2 summaries;
     # 2 x (screen and references: read, scored, pooled, 2 plots), runs and cell lines compared,
-    # 2 x (2 parts, bigBeds, page), the hub
-    assert len(logs) == 3 + 3 + 3 + 2 + 4 * 6 + 2 * 3 + 2 + 2 * 6 + 2 + 2 * 4 + 1
+    # 2 x (2 parts, bigBeds, page), the hub, 2 x effects of elements
+    assert len(logs) == 3 + 3 + 3 + 2 + 4 * 6 + 2 * 3 + 2 + 2 * 6 + 2 + 2 * 4 + 1 + 2
     assert not [log for log in logs if "Traceback" in log.read_text()]
 
 
