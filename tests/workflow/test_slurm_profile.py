@@ -34,8 +34,9 @@ def resources_of(done, rule):
 def test_small_jobs_are_submitted_together(demo_folder, demo_config):
     done = dry_run(demo_folder, demo_config)
     groups = re.findall(r"[Gg]roup job (\w+) \(jobs", done.stdout)
-    # 4 runs: each predicted and evaluated in one job; 12 pieces of regions and figures in one
-    assert sorted(groups) == ["figures"] + ["prediction"] * 4
+    # 4 runs: each predicted and evaluated in one job; pieces of regions and figures in one, those for
+    # browsers in another
+    assert sorted(groups) == ["browser", "figures"] + ["prediction"] * 4
     assert len(resources_of(done, "train")) == 4
 
 
@@ -62,7 +63,7 @@ def test_what_the_site_has_set_reaches_every_job(demo_folder, demo_config):
     assert of_models["0"]["slurm_partition"] == "cpu"
     assert of_models["1"]["slurm_extra"] == "--signal=TERM@120 --mail-type=FAIL"
     groups = re.findall(r"[Gg]roup job (\w+) \(jobs", done.stdout)
-    assert sorted(groups) == ["figures"] + ["prediction"] * 2 + ["prediction_gpu"] * 2
+    assert sorted(groups) == ["browser", "figures"] + ["prediction"] * 2 + ["prediction_gpu"] * 2
 
 
 def test_a_training_over_two_nodes_asks_for_both(demo_folder, demo_config):
