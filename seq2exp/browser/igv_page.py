@@ -35,7 +35,7 @@ TEXT = (
     "Test genes at even steps of observed expression, not picked by how well they came out. Signals are "
     "what the model read; the mask is how much of each base it used, 1 on the promoter; its parts are "
     "what the sequence and what the signals alone say. Arcs go from called elements to the promoter; "
-    "the darker, the stronger. A mask says what a model leans on, not what regulates the gene. Click on "
+    "the darker an element, the stronger. A mask says what a model leans on, not what regulates the gene. Click on "
     "a row to see another locus, and into the ruler to zoom."
 )
 
