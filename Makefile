@@ -15,13 +15,14 @@ export PATH := $(BIN):$(PATH)
 CORES ?= all
 DEMO := --cores $(CORES) --configfile demo/config.yaml
 
-.PHONY: help setup demo demo-control demo-paper demo-distance test test-cluster test-slow lint format lock clean
+.PHONY: help setup demo demo-control demo-paper demo-distance demo-gated test test-cluster test-slow lint format lock clean
 
 help:
 	@echo "make demo       simulate a small genome, run the whole workflow on it, print the summary"
 	@echo "make demo-control  train the demo's model with and without distal bases, three seeds each"
 	@echo "make demo-paper train every model and ablation for seconds, draw the paper's tables and figures"
 	@echo "make demo-distance  train with and without distal bases, and on random masks, where these matter"
+	@echo "make demo-gated train models whose mask decides, and without each of their settings (GENOME=1)"
 	@echo "make test       run the tests"
 	@echo "make test-cluster  run the quick tests on a real Slurm (Debian, root; skipped elsewhere)"
 	@echo "make test-slow  run the tests that take minutes"
@@ -60,6 +61,13 @@ demo-distance: setup
 	python -m seq2exp.simulate results/demo-distance/simulated $(DISTANCE)
 	snakemake --cores $(CORES) --configfile demo/distance.yaml --quiet rules -- paper
 
+GENOME ?= 1
+
+demo-gated: setup
+	python -m seq2exp.simulate results/demo-gated/simulated --seed $(GENOME) --genes 1000 \
+	    --chromosome-weights 2 2 2 1 3
+	snakemake --cores $(CORES) --configfile demo/gated.yaml --quiet rules -- all paper
+
 # A worker a core, each with one thread: idle OpenMP threads would take the cores from one another.
 test: export OMP_NUM_THREADS := 1
 test: export OMP_WAIT_POLICY := passive
@@ -95,5 +103,5 @@ lock: setup
 	rm requirements.lock.old
 
 clean:
-	rm -rf results/demo results/demo-paper results/demo-distance .snakemake .pytest_cache .mypy_cache .ruff_cache
+	rm -rf results/demo results/demo-paper results/demo-distance results/demo-gated .snakemake .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
