@@ -34,7 +34,7 @@ rule export_bigbeds:
         regions=rules.export_regions.output.bed,
         predictions=rules.predict.output.table,
         chrom_sizes=rules.prepare_genome.output.chrom_sizes,
-        scores=element_scores,
+        scores=rules.score_elements.output.table,
     output:
         elements=f"{REGIONS}/elements.bb",
         links=f"{REGIONS}/links.bb",
@@ -67,7 +67,7 @@ rule igv_page:
         references=reference_files,
         crispri=source_of("crispri"),
         chrom_sizes=rules.prepare_genome.output.chrom_sizes,
-        scores=element_scores,
+        scores=rules.score_elements.output.table,
     output:
         page=report(
             IGV_PAGE,
@@ -101,7 +101,7 @@ rule igv_page:
         "../workflow_scripts/igv_page.py"
 
 
-# Pages hold a browser of 1.5 MB each: those of the other folds and seeds are not in the report.
+# Pages hold a browser of 1.4 MB each: those of the other folds and seeds are not in the report.
 use rule igv_page as igv_page_of_other_runs with:
     output:
         page=IGV_PAGE,

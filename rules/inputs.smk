@@ -157,12 +157,6 @@ HUB_RUNS = MASK_RUNS if CONFIG.browser.hub else []
 IGV_PAGE = f"{FIGURES}/loci.html"
 
 
-def element_scores(wildcards):
-    """The scored elements of a run, where a rule makes them."""
-    scored = workflow.is_rule("score_elements")
-    return f"{REGIONS}/element_scores.tsv".format(**wildcards) if scored else []
-
-
 def browser_files_of(run):
     """What is made of one run for browsers."""
     names = [f"{REGIONS}/{part}.bw" for part in PARTS[run["model"]]]

@@ -70,8 +70,7 @@ def base_attribution(trained: TrainedModel, store: WindowStore, row: int) -> np.
     -------
     float64 (L,)
     """
-    device = next(iter(trained.model.state_dict().values())).device
-    window = read_window(store, row, trained.shape.window_length).to(device)
+    window = read_window(store, row, trained.shape.window_length).to(trained.device)
     batch = unpack(window, contact_bin=store.contact_bin, has_peaks=store.has_peaks)
     inputs = (batch.sequence.requires_grad_(), batch.signals.requires_grad_())
     with torch.enable_grad():

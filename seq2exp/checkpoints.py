@@ -25,6 +25,12 @@ class TrainedModel(NamedTuple):
     meta: dict[str, Any]
     """cell_line, assay, model, fold, seed, feature_names, ..."""
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        tensor: torch.Tensor = next(iter(self.model.state_dict().values()))
+        return tensor.device
+
 
 def save_checkpoint(
     path: Path,

@@ -107,6 +107,13 @@ class Locus(NamedTuple):
         ]
 
 
+def bin_means(values: np.ndarray, step: int) -> np.ndarray:
+    """Means of values (L,) over bins of ``step`` bases, the last of which may be shorter."""
+    starts = np.arange(0, len(values), step)
+    sizes = np.diff(np.append(starts, len(values)))
+    return np.add.reduceat(values.astype(np.float64), starts) / sizes
+
+
 def example_loci(inputs: LocusInputs, count: int, *, or_fewer: bool = False) -> Iterator[Locus]:
     """Yield as many test loci as wanted, each read when it is asked for.
 

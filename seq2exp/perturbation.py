@@ -245,6 +245,7 @@ def _predictions(
 
 def _expanded(trained: TrainedModel, store: WindowStore, windows: Sequence[PackedBatch]) -> Batch:
     """Expand windows, each a batch of its own, on the model's device as one batch."""
-    device = next(iter(trained.model.state_dict().values())).device
     packed = PackedBatch(*(torch.cat(parts) for parts in zip(*windows, strict=True)))
-    return unpack(packed.to(device), contact_bin=store.contact_bin, has_peaks=store.has_peaks)
+    return unpack(
+        packed.to(trained.device), contact_bin=store.contact_bin, has_peaks=store.has_peaks
+    )

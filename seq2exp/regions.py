@@ -168,12 +168,7 @@ def export_regions(
         pysam.tabix_index(str(bed_gz), preset="bed", index=str(tbi), force=True)
         if out_bigwig is None:
             return
-        bigwig = whole.enter_context(whole_file(out_bigwig))
-        with pyBigWig.open(str(bigwig), "w") as bigwig_file:
-            # Sorted: readers of the UCSC kind look chromosome names up by bisection.
-            bigwig_file.addHeader(sorted(sizes.items()))
-            for chrom in sorted(windows):
-                _write_mask(bigwig_file, chrom, windows[chrom], store)
+        _write_bigwig(whole.enter_context(whole_file(out_bigwig)), windows, store.mask, sizes)
 
 
 def _windows(
@@ -307,22 +302,20 @@ def export_bigwig(
         raise UserError(f"{masks_dir}: no track {track!r}; it has {there}; predict again")
     sizes = read_chrom_sizes(chrom_sizes)
     windows = _windows(store, predictions_table, sizes)
-    with whole_file(out) as temporary, pyBigWig.open(str(temporary), "w") as bigwig:
+    with whole_file(out) as temporary:
+        _write_bigwig(temporary, windows, getattr(store, track), sizes)
+
+
+def _write_bigwig(
+    path: Path, windows: dict[str, list[_Window]], values: np.ndarray, sizes: dict[str, int]
+) -> None:
+    with pyBigWig.open(str(path), "w") as bigwig:
+        # Sorted: readers of the UCSC kind look chromosome names up by bisection.
         bigwig.addHeader(sorted(sizes.items()))
         for chrom in sorted(windows):
-            _write_mask(bigwig, chrom, windows[chrom], store, track)
-
-
-def _write_mask(
-    bigwig: pyBigWig.pyBigWig,
-    chrom: str,
-    windows: list[_Window],
-    store: MaskStore,
-    track: str = "mask",
-) -> None:
-    for start, values in _merged_masks(windows, getattr(store, track)):
-        for low in range(0, len(values), BIGWIG_BATCH):
-            _add_values(bigwig, chrom, start + low, values[low : low + BIGWIG_BATCH])
+            for start, merged in _merged_masks(windows[chrom], values):
+                for low in range(0, len(merged), BIGWIG_BATCH):
+                    _add_values(bigwig, chrom, start + low, merged[low : low + BIGWIG_BATCH])
 
 
 def _add_values(bigwig: pyBigWig.pyBigWig, chrom: str, start: int, values: np.ndarray) -> None:

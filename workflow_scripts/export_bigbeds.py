@@ -15,5 +15,5 @@ with job(snakemake):
         chrom_sizes,
         promoter_length=snakemake.params.promoter_length,
         out=Path(snakemake.output.links),
-        element_scores=Path(scores) if scores else None,
+        element_scores=Path(scores),
     )

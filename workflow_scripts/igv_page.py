@@ -15,5 +15,5 @@ with job(snakemake):
         genome=params.genome,
         title=params.title,
         out=Path(snakemake.output.page),
-        element_scores=Path(scores) if scores else None,
+        element_scores=Path(scores),
     )

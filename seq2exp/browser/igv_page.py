@@ -17,13 +17,12 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from seq2exp.browser.colours import rgb
 from seq2exp.browser.links import links_table, read_effects
 from seq2exp.figures.style import BLACK, COLOURS, GREY, NAMES
-from seq2exp.loci import SIGNALS, Locus, LocusInputs, example_loci
+from seq2exp.loci import SIGNALS, Locus, LocusInputs, bin_means, example_loci
 from seq2exp.reference import read_chrom_sizes
 from seq2exp.schemas import whole_file
 
@@ -125,10 +124,8 @@ def _fasta(locus: Locus, start: int, end: int, chromosome_length: int) -> str:
 
 def _signal(locus: Locus, name: str, start: int, end: int) -> dict[str, Any]:
     """Means of a track over bins of equal length; four digits are enough for the eye."""
-    values = locus.tracks[name][start - locus.start : end - locus.start].astype(np.float64)
+    values = locus.tracks[name][start - locus.start : end - locus.start]
     step = -(-len(values) // POINTS)
-    first = np.arange(0, len(values), step)
-    means = np.add.reduceat(values, first) / np.diff(np.append(first, len(values)))
     settings: dict[str, Any] = {"autoscale": True}
     if name not in SIGNALS:
         settings = {"min": 0, "max": 1}
@@ -143,7 +140,7 @@ def _signal(locus: Locus, name: str, start: int, end: int) -> dict[str, Any]:
             "start": start,
             "end": end,
             "step": step,
-            "values": [float(f"{mean:.4g}") for mean in means],
+            "values": [float(f"{mean:.4g}") for mean in bin_means(values, step)],
         },
     }
 

@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from scipy.ndimage import maximum_filter1d
 
 from seq2exp.figures.style import BLACK, COLOURS, GREY, LIGHT, NAMES, new_figure, save, styled
-from seq2exp.loci import SIGNALS, Locus, LocusInputs, example_loci
+from seq2exp.loci import SIGNALS, Locus, LocusInputs, bin_means, example_loci
 
 POINTS = 1_000  # values drawn across a window; longer windows are averaged in bins
 NAMED_GENES = 12  # with more of them in a window their names would lie on each other
@@ -77,14 +77,8 @@ def _drawn(locus: Locus, name: str) -> tuple[np.ndarray, np.ndarray]:
         real = ~maximum_filter1d(locus.blacklisted, 2 * (length // 200) + 1)
         values = np.minimum(values, values[real].max(initial=0))
     step = -(-length // POINTS)
-    middles = locus.start + _means(np.arange(length), step) + 0.5
-    return middles / 1000, _means(values, step)
-
-
-def _means(values: np.ndarray, step: int) -> np.ndarray:
-    starts = np.arange(0, len(values), step)
-    sizes = np.diff(np.append(starts, len(values)))
-    return np.add.reduceat(values.astype(np.float64), starts) / sizes
+    middles = locus.start + bin_means(np.arange(length), step) + 0.5
+    return middles / 1000, bin_means(values, step)
 
 
 # --------------------------------------------------------------------------- drawing

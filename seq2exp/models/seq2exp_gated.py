@@ -50,8 +50,7 @@ class Seq2ExpGated(Seq2ExpSoft):
             self.pool = MaskedSum(config.d_model, shape)
         if config.mask_ratio is not None:
             self.ratio = RatioControl(config.mask_ratio, config.start_ratio, config.close)
-            if "sequence" in config.evidence:
-                self._open()
+            self._open()
 
     @torch.no_grad()
     def _open(self) -> None:

@@ -54,14 +54,15 @@ def score_pairs(
     """
     predicted, mask = (np.full((len(pairs), 2), np.nan) for _ in range(2))
     unmeasured = np.zeros(len(pairs), dtype=np.int64)
-    device = next(iter(trained.model.state_dict().values())).device
     tasks = _tasks(windows, edits, pairs)
     total = len(pairs) + len({pair.row for pair in pairs})
     with tqdm(total=total, unit="window", desc="predicting", disable=None) as progress:
         while group := list(islice(tasks, batch_size)):
             with torch.no_grad():
                 rows = [task.row for task in group]
-                batch = batch_of([task.bases for task in group], rows, windows.store, device)
+                batch = batch_of(
+                    [task.bases for task in group], rows, windows.store, trained.device
+                )
                 output = trained.model(batch)
             values = output.prediction.double().cpu().numpy()
             masks = None if output.mask is None else output.mask.double().cpu().numpy()

@@ -19,7 +19,7 @@ from seq2exp.figures.motifs import motif_shares
 from seq2exp.figures.training import training_curves
 from seq2exp.schemas import HISTORY_COLUMNS
 
-from .locus_case import known_places, write_locus_case
+from .locus_case import PREDICTIONS, known_places, write_locus_case
 
 
 def texts(svg):
@@ -35,21 +35,8 @@ def png_size(path):
 
 @pytest.fixture
 def predictions(tmp_path):
-    table = pd.DataFrame(
-        {
-            "gene_id": ["G1", "G4", "G5", "G7", "G8"],
-            "gene_name": ["g1", "g4", "g5", "g7", "g8"],
-            "chrom": ["chr1", "chr1", "chr1", "chr2", "chr3"],
-            "tss": [300, 6_000, 8_000, 4_000, 5_050],
-            "strand": ["+", "-", "+", "+", "+"],
-            "split": ["test", "test", "test", "train", "test"],
-            "observed": [1.0, 2.0, 3.0, 100.0, 2.0],
-            "predicted": [2.0, 1.0, 3.0, -100.0, 2.0],
-            "mask_ratio": [0.2, 0.4, 0.6, 0.99, 0.5],
-        }
-    )
     path = tmp_path / "predictions.tsv"
-    table.to_csv(path, sep="\t", index=False)
+    PREDICTIONS.to_csv(path, sep="\t", index=False)
     return path
 
 
