@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from seq2exp.errors import UserError
-from seq2exp.schemas import whole_folder
+from seq2exp.schemas import PREDICTION_COLUMNS, read_table, whole_folder
 
 TRACKS = ("mask", "sequence_part", "prior")
 INDEX = "masks.json"
@@ -180,3 +180,9 @@ def _open_track(path: Path, shape: tuple[int, int]) -> np.ndarray:
             f"{path}: {values.dtype} {values.shape} instead of float16 {shape}; predict again"
         )
     return values
+
+
+def masked_test_genes(predictions: Path, masks: MaskStore) -> set[str]:
+    """Ids of the test genes of predictions.tsv that have a mask in the store."""
+    table = read_table(predictions, PREDICTION_COLUMNS)
+    return set(table.loc[table["split"] == "test", "gene_id"]) & set(masks.gene_ids)

@@ -19,11 +19,11 @@ from seq2exp.checkpoints import TrainedModel, load_checkpoint
 from seq2exp.evaluation_config import EffectsConfig
 from seq2exp.evidence.intervals import overlapping_rows
 from seq2exp.evidence.references import ReferenceInputs, read_peaks, read_regions
-from seq2exp.masks import open_masks
+from seq2exp.masks import masked_test_genes, open_masks
 from seq2exp.perturbation import removal_effects, shuffle_effects
 from seq2exp.planted import element_scores
 from seq2exp.regions import read_elements
-from seq2exp.schemas import PREDICTION_COLUMNS, SCORED_ELEMENT_COLUMNS, read_table, write_table
+from seq2exp.schemas import SCORED_ELEMENT_COLUMNS, write_table
 from seq2exp.store import WindowStore, open_store
 
 log = logging.getLogger(__name__)
@@ -76,10 +76,9 @@ def write_element_scores(
         open_store(store_dir),
         open_masks(masks_dir),
     )
-    genes = read_table(predictions, PREDICTION_COLUMNS)
     called = read_elements(elements)
-    test = called["gene_id"].isin(genes.loc[genes["split"] == "test", "gene_id"])
-    table = called[test & called["gene_id"].isin(masks.gene_ids)].reset_index(drop=True)
+    test = masked_test_genes(predictions, masks)
+    table = called[called["gene_id"].isin(test)].reset_index(drop=True)
     parts = element_scores(table, store, masks, masks.length)
     table = table.assign(sequence_part=parts["sequence_part"], prior=parts["prior"])
     table = table.join(effects_of(trained, store, table, effects, batch_size))

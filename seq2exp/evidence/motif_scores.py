@@ -6,9 +6,9 @@ from pathlib import Path
 
 from seq2exp.evidence.motif_files import read_motifs
 from seq2exp.evidence.motifs import motif_enrichment
-from seq2exp.masks import open_masks
+from seq2exp.masks import masked_test_genes, open_masks
 from seq2exp.regions import read_elements
-from seq2exp.schemas import PREDICTION_COLUMNS, read_table, write_table
+from seq2exp.schemas import write_table
 from seq2exp.store import open_store
 
 
@@ -41,8 +41,7 @@ def write_motif_scores(
         ``motifs`` has none.
     """
     store, masks = open_store(store_dir), open_masks(masks_dir)
-    table = read_table(predictions, PREDICTION_COLUMNS)
-    test = set(table.loc[table["split"] == "test", "gene_id"]) & set(masks.gene_ids)
+    test = masked_test_genes(predictions, masks)
     called = read_elements(elements)
     found = motif_enrichment(
         *(called[called["gene_id"].isin(test)], store, sorted(test), read_motifs(motifs)),

@@ -9,9 +9,9 @@ from seq2exp.evidence.enrichment import enrichment
 from seq2exp.evidence.equal_bases import PEAKS, equal_bases
 from seq2exp.evidence.outputs import write_run_figures
 from seq2exp.evidence.references import ReferenceInputs, read_peaks, read_regions
-from seq2exp.masks import open_masks
+from seq2exp.masks import masked_test_genes, open_masks
 from seq2exp.regions import read_elements
-from seq2exp.schemas import PREDICTION_COLUMNS, read_table, write_table
+from seq2exp.schemas import write_table
 from seq2exp.store import open_store
 
 
@@ -45,8 +45,7 @@ def write_reference_scores(
         JSON: the run, and the fold of each reference.
     """
     store, masks = open_store(store_dir), open_masks(masks_dir)
-    table = read_table(predictions, PREDICTION_COLUMNS)
-    test = set(table.loc[table["split"] == "test", "gene_id"]) & set(masks.gene_ids)
+    test = masked_test_genes(predictions, masks)
     chroms = set(store.genes["chrom"])
     sets = {name: read_regions(inputs, chroms) for name, inputs in references.items()}
     called = read_elements(elements)
