@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from seq2exp.config_types import NonNegativeInt, Strict
 
 Label = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9 ._+-]*$", max_length=40)]
-Email = Annotated[str, Field(pattern=r"^[^\s@]+@[^\s@]+$", max_length=100)]
+
+
+def _address(text: str) -> str:
+    if not re.fullmatch(r"[^\s@]+@[^\s@]+", text):
+        raise ValueError("is no address; write it as name@example.org")
+    return text
+
+
+Email = Annotated[str, Field(max_length=100), AfterValidator(_address)]
 
 
 class BrowserConfig(Strict):
