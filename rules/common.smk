@@ -47,6 +47,7 @@ EVIDENCE = f"{RESULTS}/evidence/{RUN}"
 MODEL_EVIDENCE = f"{RESULTS}/evidence/{{cell_line}}/{{assay}}/{{model}}"
 MODEL_FIGURES = f"{RESULTS}/figures/{{cell_line}}/{{assay}}/{{model}}"
 SPECIFICITY = f"{RESULTS}/evidence/specificity/{{assay}}/{{model}}/fold{{fold}}_seed{{seed}}"
+DIFFERENCES = f"{RESULTS}/evidence/differences.tsv"
 LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
 ENVIRONMENT = "../envs/seq2exp.yaml"  # used with --software-deployment-method conda

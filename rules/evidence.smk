@@ -233,3 +233,29 @@ rule compare_cell_lines:
         cell_lines=list(CONFIG.cell_lines),
     script:
         "../workflow_scripts/compare_cell_lines.py"
+
+
+rule compare_expression:
+    input:
+        predictions=of_runs(f"{PREDICTION}/predictions.tsv", MATRIX.cells()),
+    output:
+        table=report(
+            DIFFERENCES,
+            caption="../report/differences.rst",
+            category="All runs",
+            labels={"table": "differences between cell lines"},
+        ),
+    log:
+        f"{LOGS}/compare_expression.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        **on_cluster(),
+        mem_mb=evidence_mem_mb,
+        runtime=evidence_runtime,
+    params:
+        code=CODE,
+        runs=[list(run) for run in MATRIX.cells()],
+        window_length=MATRIX.window_length,
+    script:
+        "../workflow_scripts/compare_expression.py"

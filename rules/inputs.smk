@@ -119,7 +119,8 @@ def evidence_of(run):
 
 def evidence_files():
     """Everything that rules/evidence.smk makes, and its pictures."""
-    files = [file for run in MASK_RUNS for file in evidence_of(run)]
+    files = [DIFFERENCES] if len(CONFIG.cell_lines) > 1 else []
+    files += [file for run in MASK_RUNS for file in evidence_of(run)]
     for run in MASK_RUNS:
         if run["cell_line"] in CRISPRI:
             files += [f"{MODEL_FIGURES}/crispri.png".format(**run)]
