@@ -25,6 +25,7 @@ from seq2exp.batching import Share, ShuffledBatches, share_batches
 from seq2exp.errors import UserError
 from seq2exp.models import ExpressionModel
 from seq2exp.models.interface import ExpressionHead
+from seq2exp.packing import Batch, unpack
 from seq2exp.runs import Splits, TrainingJob, loader, uses_cuda
 from seq2exp.schemas import whole_file
 from seq2exp.stopping import StopSignals
@@ -38,6 +39,7 @@ RESUME = "resume.ckpt"
 """All of the training state, to go on from."""
 FITTED = "fitted.ckpt"
 """The outcome, from when training is done until its artefacts are written."""
+CALIBRATION_WINDOWS = 200
 
 
 class Fitted(NamedTuple):
@@ -80,6 +82,7 @@ def fit(
     training = job.training
     check_divisible(job, splits)
     label_scale = standardise_label(network, splits.train) if training.standardise_label else 1.0
+    network.calibrate(calibration_windows(splits.train))
     resume = folder / RESUME
     share = Share(rank, training.processes, training.accumulate)
     order = ShuffledBatches(
@@ -220,6 +223,14 @@ def standardise_label(network: ExpressionModel, train_set: WindowDataset) -> flo
         if isinstance(module, ExpressionHead):
             module.set_label_scale(float(labels.mean()), scale)
     return scale
+
+
+def calibration_windows(train_set: WindowDataset) -> Iterator[Batch]:
+    """Training windows spread over the set, as many as are enough to know the signals by."""
+    count = min(len(train_set), CALIBRATION_WINDOWS)
+    for item in np.linspace(0, len(train_set) - 1, count).astype(int).tolist():
+        packed = train_set.read([item])
+        yield unpack(packed, contact_bin=train_set.store.contact_bin)
 
 
 def precision(training: TrainingConfig) -> Any:

@@ -116,7 +116,7 @@ class Seq2ExpGatedConfig(Seq2ExpSoftConfig):
     """Between which shares of the training it falls from start_ratio to mask_ratio."""
     stem_width: NonNegativeInt = 15
     """Bases that a convolution sees around each, of what the mask leaves; 0: none, as published."""
-    pooling: Literal["window", "promoter"] = "window"
+    pooling: Literal["open", "window", "promoter"] = "open"
     """window: the head also reads a sum over all kept bases, however far; promoter: as published."""
     prior: PriorConfig = FreePriorConfig()
     marginal: MarginalConfig = FreeMarginalConfig()

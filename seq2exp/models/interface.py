@@ -5,7 +5,7 @@ Axes: B batch, L window length (bp), P promoter length (bp), S signals, F gene f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -148,6 +148,15 @@ class ExpressionModel(nn.Module):
     """Whether its mask, in evaluation, is of zeros and ones: the ones are its regions as they are."""
     evidence_tracks: tuple[str, ...] = ()
     """What :meth:`evidence` gives, by the names of the mask store."""
+
+    def calibrate(self, windows: Iterator[Batch]) -> None:
+        """Learn, before training, what the model must know of its data; most need nothing.
+
+        Parameters
+        ----------
+        windows
+            Some of the training windows, one a batch.
+        """
 
     def evidence(self, batch: Batch, output: Output) -> dict[str, Tensor]:
         """Tell what sequence and signals each say of the mask; (B, L) each.

@@ -9,17 +9,20 @@ Axes: B batch, L window length (bp), P promoter length (bp), d model width.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seq2exp.bottleneck import BetaParameters, apply_fixed_bases, draw_mask
-from seq2exp.model_config import Seq2ExpGatedConfig
+from seq2exp.model_config import SIGNALS, Seq2ExpGatedConfig
 from seq2exp.models.interface import (
     InputShape,
     Loss,
     Output,
     keep_signals,
+    network_features,
     network_signals,
     promoter_of,
 )
@@ -32,6 +35,8 @@ from seq2exp.recompute import Gating
 
 N_INPUTS = 4 + 3
 """Channels of the predictor's stem: bases and signals."""
+HALF_OPEN = 0.3
+"""Activity of a half open base, in that of a typical open one."""
 
 
 class Seq2ExpGated(Seq2ExpSoft):
@@ -46,7 +51,7 @@ class Seq2ExpGated(Seq2ExpSoft):
             del self.sequence_embedding, self.signal_embedding
             self.generator_stem = Stem(4, config.d_model, config.stem_width)
             self.predictor_stem = Stem(N_INPUTS, config.d_model, config.stem_width)
-        if config.pooling == "window":
+        if config.pooling != "promoter":
             self.pool = MaskedSum(config.d_model, shape)
         if config.mask_ratio is not None:
             self.ratio = RatioControl(config.mask_ratio, config.start_ratio, config.close)
@@ -93,17 +98,43 @@ class Seq2ExpGated(Seq2ExpSoft):
         draws = stretch_draws(likely, self.config.stretch_length, batch.seeds)  # (B, L)
         return (draws < likely).to(likely.dtype) + (likely - likely.detach())
 
+    def read(self, batch: Batch, x: Tensor, mask: Tensor) -> Tensor:
+        """Predict (B,) from the input x (B, L, d or 7) as the mask (B, L) shows it."""
+        promoter = promoter_of(batch, self.shape)
+        hidden = self.read_masked(x, mask, promoter)  # (B, L or P, d)
+        if self.config.pooling != "promoter":
+            weight = mask
+            if self.config.pooling == "open":
+                weight = mask * self.pool.openness(self.activity(batch))
+            hidden = hidden[:, promoter] + self.pool(hidden, weight).unsqueeze(1)
+        features = keep_signals(batch, self.signals).gene_features
+        return self.head(hidden, network_features(features, self.signal_transform))
+
+    def activity(self, batch: Batch) -> Tensor:
+        """Geometric mean of H3K27ac and DNase, as the network has them; (B, L)."""
+        signals = network_signals(batch.signals, self.signal_transform)
+        kept = [i for i, name in enumerate(SIGNALS[:2]) if name in self.signals]
+        if not kept:
+            return torch.ones_like(signals[..., 0])
+        return signals[..., kept].clamp(min=0).prod(dim=-1) ** (1 / len(kept))
+
+    @torch.no_grad()
+    def calibrate(self, windows: Iterator[Batch]) -> None:
+        """Learn how active an open base is."""
+        if self.config.pooling == "open":
+            self.pool.calibrate(
+                [self.activity(batch).masked_fill(batch.blacklist, 0.0) for batch in windows]
+            )
+
     def read_masked(self, x: Tensor, mask: Tensor, promoter: slice) -> Tensor:
-        """Read the window (B, L, d or 7) through the mask (B, L): hidden (B, P, d)."""
+        """Read the window (B, L, d or 7) through the mask (B, L): hidden (B, L or P, d)."""
         if self.config.stem_width:
             x = self.predictor_stem(x * mask.unsqueeze(-1))
         elif self.config.gate in ("embedding", "first_norm"):
             x = x * mask.unsqueeze(-1)
-        if self.config.pooling == "promoter":
-            hidden: Tensor = self.predictor(x, promoter, self.gatings(mask))
-            return hidden
-        hidden = self.predictor(x, None, self.gatings(mask))  # (B, L, d)
-        return hidden[:, promoter] + self.pool(hidden, mask).unsqueeze(1)
+        centre = promoter if self.config.pooling == "promoter" else None
+        hidden: Tensor = self.predictor(x, centre, self.gatings(mask))
+        return hidden
 
     def gatings(self, mask: Tensor) -> list[Gating | None]:
         """Where the mask (B, L) acts within the predictor's layers."""
@@ -139,21 +170,45 @@ class Stem(nn.Module):
 
 
 class MaskedSum(nn.Module):
-    """What all kept bases say, at any distance: sum of m GELU(W h) / sqrt(L P); (B, d).
+    """What all kept bases say, at any distance: sum of w GELU(W h) / sqrt(L P); (B, d).
 
     A state that has to carry an element to the promoter forgets it on the way. The divisor, of the
     window that the model is made for, is between that of a mean over the window and that of a mean
     over the promoter.
+
+    The weight w is the mask, or the mask times how open a base is: in long windows the few open
+    bases are lost among all others, whose features are noise (docs/gated.md).
     """
 
     divisor: Tensor
+    half_open: Tensor
+    """Activity at which a base is half open."""
 
     def __init__(self, d_model: int, shape: InputShape) -> None:
         super().__init__()
         self.linear = nn.Linear(d_model, d_model)
         divisor = (shape.window_length * shape.promoter_length) ** 0.5
         self.register_buffer("divisor", torch.tensor(divisor))
+        self.register_buffer("half_open", torch.ones(()))
 
-    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        said = F.gelu(self.linear(hidden)) * mask.unsqueeze(-1)  # (B, L, d)
+    def calibrate(self, activities: list[Tensor]) -> None:
+        """Take what is typical of the data from activities (1, L) of some windows.
+
+        The typical activity of open bases is the mean weighted by the square, to which closed bases
+        add nothing however many they are. The divisor becomes as large as the root mean square of
+        openness asks for.
+        """
+        squares = torch.stack([activity.square().sum() for activity in activities]).sum()
+        cubes = torch.stack([activity.pow(3).sum() for activity in activities]).sum()
+        self.half_open.copy_((HALF_OPEN * cubes / squares).nan_to_num(1.0).clamp(min=1e-6))
+        open_squares = [self.openness(activity).square().mean() for activity in activities]
+        self.divisor.mul_(torch.stack(open_squares).mean().sqrt().clamp(min=1e-3))
+
+    def openness(self, activity: Tensor) -> Tensor:
+        """Map activity (B, L) to [0, 1): 1/2 at ``half_open``, near 1 in a typical open base."""
+        squared = activity.square()
+        return squared / (squared + self.half_open.square())
+
+    def forward(self, hidden: Tensor, weight: Tensor) -> Tensor:
+        said = F.gelu(self.linear(hidden)) * weight.unsqueeze(-1)  # (B, L, d)
         return said.sum(dim=1) / self.divisor

@@ -5,6 +5,7 @@ import torch
 
 from seq2exp.model_config import Seq2ExpGatedConfig, Seq2ExpSoftConfig
 from seq2exp.models import InputShape, build_model
+from seq2exp.models.seq2exp_gated import MaskedSum
 from seq2exp.packing import Batch
 
 B, L, P, F = 4, 192, 16, 3
@@ -144,7 +145,7 @@ def test_far_elements_reach_the_head_as_near_ones_do():
     for ssm in (m for m in model.predictor.modules() if hasattr(m, "dt_proj")):
         ssm.dt_proj.weight.zero_()
         ssm.dt_proj.bias.fill_(-40)  # softplus(-40) is 4e-18
-    batch = batch._replace(signals=torch.zeros(B, L, 3))
+    batch = batch._replace(signals=torch.ones(B, L, 3))
     motif = torch.nn.functional.one_hot(torch.tensor([0, 1, 2, 3, 3, 2, 1, 0, 0, 2]), 4).float()
     background = torch.full((B, L, 4), 0.25)
     mask, found = with_promoter(torch.ones(B, L)), []
@@ -155,6 +156,61 @@ def test_far_elements_reach_the_head_as_near_ones_do():
     none = model.predict_from(batch._replace(sequence=background), mask)
     torch.testing.assert_close(found[0] - none, found[1] - none)
     assert ((found[0] - none).abs() > 1e-5).all()
+
+
+@pytest.mark.parametrize(
+    ("signals", "expected"),
+    [
+        (("h3k27ac", "dnase", "hic"), 6.0),
+        (("dnase",), 9.0),
+        (("h3k27ac", "hic"), 4.0),
+        (("hic",), 1),
+    ],
+)
+@torch.no_grad()
+def test_activity_is_the_geometric_mean_of_the_signals_there_are(signals, expected):
+    model = new_model(signals=signals, signal_transform="raw")
+    batch = random_batch()._replace(signals=torch.tensor([4.0, 9.0, 5.0]).expand(B, L, 3))
+    torch.testing.assert_close(model.activity(batch), torch.full((B, L), float(expected)))
+
+
+@torch.no_grad()
+def test_the_unit_of_the_signals_does_not_matter_to_the_sum():
+    """Calibrated on signals, and on signals of another unit, the weights of bases are the same."""
+    batch, weights, divisors = random_batch(), [], []
+    for unit in (1.0, 50.0):
+        shown = batch._replace(signals=batch.signals * torch.tensor([unit, unit, 1.0]))
+        model = new_model(signal_transform="raw")
+        model.calibrate(iter([shown]))
+        weights.append(model.pool.openness(model.activity(shown)))
+        divisors.append(model.pool.divisor)
+    torch.testing.assert_close(*weights)
+    torch.testing.assert_close(*divisors)
+
+
+@torch.no_grad()
+def test_however_many_closed_bases_there_are_open_ones_weigh_the_same():
+    """Of a tenth, and of a thousandth, of the bases with activity 2 beside bases with 0.002."""
+    pools = []
+    for length in (200, 20_000):
+        activity = torch.full((1, length), 0.002)
+        activity[:, :20] = 2
+        pool = MaskedSum(16, InputShape(length, P, F))
+        pool.calibrate([activity])
+        torch.testing.assert_close(pool.half_open, torch.tensor(0.6), rtol=2e-3, atol=0)
+        assert pool.openness(torch.tensor(0.6)).item() == pytest.approx(0.5, rel=2e-3)
+        assert pool.openness(torch.tensor(2.0)).item() == pytest.approx(1 / 1.09, rel=1e-3)
+        assert pool.openness(torch.tensor(0.002)).item() < 2e-5
+        pools.append(pool)
+    # 20 open bases are as many in both: so is what they add to the sum.
+    torch.testing.assert_close(pools[0].divisor, pools[1].divisor, rtol=1e-3, atol=0)
+
+
+@torch.no_grad()
+def test_windows_without_a_signal_leave_the_sum_as_it_is():
+    pool = MaskedSum(16, InputShape(L, P, F))
+    pool.calibrate([torch.zeros(1, L)])
+    assert torch.isfinite(pool(torch.randn(B, L, 16), pool.openness(torch.zeros(B, L)))).all()
 
 
 @pytest.mark.parametrize(
