@@ -2,7 +2,8 @@
 
 Simulates genomes with elements all over windows of several lengths, at equal total effect; trains the
 models named on each (`benchmarks/gating.yaml`), with the workflow; and prints accuracy, AUROC of
-masks over elements, AUPRC over bases and what arrives of planted effects, by distance to the TSS.
+masks over elements, AUPRC over bases and what arrives of planted effects, by distance to the TSS
+(with a picture, gating.png).
 Started again it goes on, and adds what was asked for; the table is of all that is in the folder.
 
 A model may be given steps of its own, as NAME:STEPS, to compare at equal time.
@@ -21,6 +22,7 @@ import yaml
 from rich.console import Console
 from tqdm import tqdm
 
+from benchmarks.gating_figure import draw_benchmark
 from benchmarks.gating_figures import RunFiles, foreign_pearson, run_figures
 from benchmarks.gating_summary import summaries
 from seq2exp.planted import PlantedTruth
@@ -119,6 +121,8 @@ def measured(folder: Path) -> Iterator[tuple[pd.DataFrame, pd.DataFrame, pd.Data
         window, genome_seed = map(int, path.parts[-8].split("_"))
         genome = Genome(folder / path.parts[-8], window, genome_seed)
         files = genome.files(steps, model, seed)
+        if not files.metrics.exists():
+            continue  # it is being trained again
         whole, by_bin, test = run_figures(files)
         key = {"window": window, "genome": genome_seed, "model": model}
         key |= {"steps": steps, "seed": seed}
@@ -140,7 +144,8 @@ def main(args: argparse.Namespace) -> None:
     tables = [pd.concat(parts) for parts in zip(*measured(args.folder), strict=True)]
     for table, name in zip(tables, ("runs", "bins", "predictions"), strict=True):
         write_table(table, args.folder / f"{name}.tsv")
-    console = Console(width=200)
+    draw_benchmark(*tables[:2], args.folder / "gating.png")
+    console = Console(width=240)
     for summary in summaries(*tables):
         console.print(summary)
 

@@ -149,7 +149,7 @@ def _kept(
     """Share of the gain in the shortest windows that is left, against the model's best there."""
     window, model, _ = key
     there = [g for (w, m, _), g in gained.items() if w == shortest and m == model]
-    if window == shortest or not there:
+    if window == shortest or model == REFERENCE or not there:
         return ""
     best = max(there, key=lambda g: g.value)
     low, high = np.quantile(gain.samples / best.samples, [0.025, 0.975])

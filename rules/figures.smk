@@ -35,6 +35,7 @@ rule plot_expression:
 rule plot_training:
     input:
         history=rules.train.output.history,
+        metrics=rules.train.output.metrics,
     output:
         png=report(
             f"{FIGURES}/training_curves.png",

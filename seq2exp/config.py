@@ -253,6 +253,20 @@ class Config(Strict):
         return self
 
     @model_validator(mode="after")
+    def _mask_ratios_can_be_held(self) -> Self:
+        for name, model in self.models.items():
+            length = model.window_length or self.window.length
+            promoter = min(self.window.promoter_length, length)
+            ratio = getattr(model, "mask_ratio", None)
+            if ratio is not None and ratio <= promoter / length:
+                raise ValueError(
+                    f"models.{name}.mask_ratio {ratio}: the promoter, which is always kept, is "
+                    f"{promoter / length:.3f} of its window ({promoter} of {length} bp); set a higher "
+                    "mask_ratio, or null"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _peaks_given(self) -> Self:
         needing = [name for name, model in self.models.items() if model.needs_peaks]
         lacking = [name for name, cell_line in self.cell_lines.items() if cell_line.peaks is None]

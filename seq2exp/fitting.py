@@ -30,7 +30,7 @@ from seq2exp.runs import Splits, TrainingJob, loader, uses_cuda
 from seq2exp.schemas import whole_file
 from seq2exp.stopping import StopSignals
 from seq2exp.training_config import TrainingConfig
-from seq2exp.training_task import ExpressionTask, History, ProgressLines, ResumeCheckpoint
+from seq2exp.training_task import CHOICE, ExpressionTask, History, ProgressLines, ResumeCheckpoint
 from seq2exp.windows import WindowDataset
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Fitted(NamedTuple):
     """Outcome of a training."""
 
     weights: dict[str, torch.Tensor]
-    """Of the step with the lowest validation MSE."""
+    """Of the step with the lowest validation MSE, among those where the model has settled."""
     best_step: int
     history: list[dict[str, float]]
     seconds: float
@@ -109,7 +109,7 @@ def fit(
     best = ModelCheckpoint(
         folder,
         filename="best-{step}",
-        monitor="valid_mse",
+        monitor=CHOICE,
         save_weights_only=True,
         enable_version_counter=False,
     )

@@ -108,8 +108,9 @@ class Seq2ExpGatedConfig(Seq2ExpSoftConfig):
     stretch_length: PositiveInt = 100
     """Mean length (bp) of the stretches that training keeps or removes together."""
     mask_ratio: Annotated[float, Field(gt=0, lt=1)] | None = 0.2
-    """Share of the window's bases that the mask keeps, on average over genes, the promoter among them:
-    held by a multiplier that is learned. None: nothing but the KL holds it."""
+    """Share of the window's bases that the mask keeps, on average over genes, the promoter among them (so
+    that it must be above the promoter's): held by a multiplier that is learned. None: nothing but the KL
+    holds it."""
     start_ratio: Annotated[float, Field(gt=0, le=1)] = 0.85
     """That share at first."""
     close: tuple[Fraction, Fraction] = (0.33, 0.67)
@@ -117,7 +118,8 @@ class Seq2ExpGatedConfig(Seq2ExpSoftConfig):
     stem_width: NonNegativeInt = 15
     """Bases that a convolution sees around each, of what the mask leaves; 0: none, as published."""
     pooling: Literal["open", "window", "promoter"] = "open"
-    """window: the head also reads a sum over all kept bases, however far; promoter: as published."""
+    """open: the head also reads a sum over all kept bases, however far, each weighted by how open it is;
+    window: all of them alike; promoter: none, as published."""
     prior: PriorConfig = FreePriorConfig()
     marginal: MarginalConfig = FreeMarginalConfig()
     kl_weight: NonNegative = 0.001

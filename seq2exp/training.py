@@ -46,6 +46,8 @@ def train(
 ) -> None:
     """Train, choose the step with the lowest validation MSE, test it, write the artefacts.
 
+    Steps before the model has settled (`ExpressionModel.settled_from`) are not chosen.
+
     Parameters
     ----------
     store_dir, folds_table

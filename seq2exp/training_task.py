@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 progress_log = logging.getLogger("seq2exp.progress")
 
 TRAIN_METRICS = ("train_loss", "train_kl")
+CHOICE = "choice"
+"""Metric whose lowest value decides which weights are kept."""
 
 
 class ExpressionTask(L.LightningModule):
@@ -116,8 +119,11 @@ class ExpressionTask(L.LightningModule):
         self._validated.clear()
         label, prediction, mask_ratio, loss = self.of_all_processes(own)
         figures = accuracy(label.double().cpu(), prediction.double().cpu())
+        done = self.global_step / self.training_config.steps
+        settled = done >= self.model.settled_from
         self.log_dict(
             {
+                CHOICE: figures.mse if settled else math.inf,
                 "valid_loss": loss.mean(),
                 "valid_mse": figures.mse,
                 "valid_mae": figures.mae,

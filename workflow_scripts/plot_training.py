@@ -7,6 +7,7 @@ with job(snakemake):
 
     training_curves(
         Path(snakemake.input.history),
+        Path(snakemake.input.metrics),
         [Path(file) for file in snakemake.output],
         title=snakemake.params.title,
     )

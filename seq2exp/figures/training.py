@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,15 +14,17 @@ from seq2exp.schemas import HISTORY_COLUMNS, read_table
 
 
 @styled
-def training_curves(history: Path, outs: Sequence[Path], *, title: str) -> None:
+def training_curves(history: Path, metrics: Path, outs: Sequence[Path], *, title: str) -> None:
     """Draw loss, KL of the mask and validation r against the training step.
 
-    The step that was kept, that of the lowest validation MSE, is marked.
+    The step that was kept is marked.
 
     Parameters
     ----------
     history
         history.csv; without a row (a model fitted in closed form) the figure says so.
+    metrics
+        metrics.json of the run, which knows the step that was kept.
     outs
         Files to write; the suffix is the format.
     title
@@ -35,7 +38,8 @@ def training_curves(history: Path, outs: Sequence[Path], *, title: str) -> None:
         save(figure, outs)
         return
     loss, kl, pearson = figure.subplots(3, 1, sharex=True)
-    best = table.iloc[int(table["valid_mse"].argmin())]
+    kept_step = json.loads(metrics.read_text())["best_step"]
+    (best,) = table[table["step"] == kept_step].to_dict("records")
     _line(loss, table, "train_loss", BLUE, "training")
     _line(loss, table, "valid_loss", VERMILION, "validation")
     loss.set_ylabel("loss")

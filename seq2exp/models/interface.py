@@ -144,6 +144,8 @@ class ExpressionModel(nn.Module):
     """Whether the prediction depends on the signals of the window."""
     progress = 1.0
     """Share of the training that is done; set by training."""
+    settled_from = 0.0
+    """Share of the training before which no weights are kept: the model is not yet what it will be."""
     hard_mask: bool = False
     """Whether its mask, in evaluation, is of zeros and ones: the ones are its regions as they are."""
     evidence_tracks: tuple[str, ...] = ()

@@ -55,6 +55,7 @@ class Seq2ExpGated(Seq2ExpSoft):
             self.pool = MaskedSum(config.d_model, shape)
         if config.mask_ratio is not None:
             self.ratio = RatioControl(config.mask_ratio, config.start_ratio, config.close)
+            self.settled_from = config.close[1]  # a mask that is still open shows no elements
             self._open()
 
     @torch.no_grad()

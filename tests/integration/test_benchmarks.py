@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
 from seq2exp.plan.step_times import (
@@ -114,3 +115,20 @@ def test_precision(tmp_path):
     assert found["mean_difference"] == pytest.approx(sum(differences) / 2)
     assert found["standard_error"] == pytest.approx(abs(differences[0] - differences[1]) / 2)
     assert "mse, bf16 - float32: mean difference" in shown
+
+
+@pytest.mark.slow
+def test_gating(tmp_path):
+    """A genome, two models and the tables of them: about two minutes."""
+    sizes = "--windows 2000 --genomes 1 --steps 10 --models signal_linear promoter_only"
+    command = [sys.executable, "-m", "benchmarks.gating", str(tmp_path), *sizes.split()]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    runs = pd.read_csv(tmp_path / "runs.tsv", sep="\t").set_index("model")
+    linear = runs.loc["signal_linear"]
+    assert linear["pearson"] > linear["promoter_ceiling"] > 0.5
+    assert linear["noise_ceiling"] > 0.9
+    bins = pd.read_csv(tmp_path / "bins.tsv", sep="\t").set_index("model")
+    assert bins.loc["signal_linear", "arrives"] > 0.1 > abs(bins.loc["promoter_only", "arrives"])
+    assert (tmp_path / "gating.png").stat().st_size > 10_000
+    assert "promoter_only" in done.stdout

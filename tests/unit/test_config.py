@@ -194,6 +194,12 @@ def test_tracks_of_labels_are_named_by_replicate_and_strand():
             r"models\.seq2exp_soft\.window_length 300000 must be even and at most window\.length 200000",
         ),
         ("models.seq2exp_soft", {"window_length": 501}, "window_length 501 must be even and at"),
+        (
+            "models.gated",
+            {"kind": "seq2exp_gated", "window_length": 8_000, "mask_ratio": 0.25},
+            r"models\.gated\.mask_ratio 0\.25: the promoter, which is always kept, is 0\.250 of its "
+            r"window \(2000 of 8000 bp\); set a higher mask_ratio, or null",
+        ),
         ("models.linear.spans", [200_000], "reach over the window"),
         ("cell_lines.A.expression.CAGE", {"table": {"path": "t"}}, "table and column go together"),
         ("cell_lines.A.expression.CAGE", {"span": 2}, "exactly one of bigwig, replicates or table"),

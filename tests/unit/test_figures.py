@@ -1,3 +1,4 @@
+import json
 import re
 
 import matplotlib as mpl
@@ -74,13 +75,19 @@ def history(path, rows):
     return path
 
 
+def kept(folder, step):
+    (folder / "metrics.json").write_text(json.dumps({"best_step": step}))
+    return folder / "metrics.json"
+
+
 def test_training_curves_mark_the_step_that_was_kept(tmp_path):
     rows = [
         (step, 1e-3, loss, 5.0, loss, mse, 0.3, r, 0.5, step)
-        for step, loss, mse, r in [(10, 2.0, 0.9, 0.1), (20, 1.0, 0.3, 0.71), (30, 0.9, 0.4, 0.72)]
+        for step, loss, mse, r in [(10, 2.0, 0.2, 0.1), (20, 1.0, 0.3, 0.71), (30, 0.9, 0.4, 0.72)]
     ]
     out = tmp_path / "t.svg"
-    training_curves(history(tmp_path / "history.csv", rows), [out], title="Toy")
+    curves = (history(tmp_path / "history.csv", rows), kept(tmp_path, 20))
+    training_curves(*curves, [out], title="Toy")
     words = texts(out)
     assert "kept: step 20, validation r = 0.710" in words
     assert "KL of the mask" in words
@@ -89,9 +96,10 @@ def test_training_curves_mark_the_step_that_was_kept(tmp_path):
 
 def test_training_curves_without_a_mask_or_without_steps(tmp_path):
     rows = [(10, 1e-3, 2.0, 0.0, 2.0, 0.9, 0.3, 0.1, np.nan, 1.0)]
-    training_curves(history(tmp_path / "a.csv", rows), [tmp_path / "a.svg"], title="")
+    metrics = kept(tmp_path, 10)
+    training_curves(history(tmp_path / "a.csv", rows), metrics, [tmp_path / "a.svg"], title="")
     assert "no mask, no KL" in texts(tmp_path / "a.svg")
-    training_curves(history(tmp_path / "b.csv", []), [tmp_path / "b.svg"], title="")
+    training_curves(history(tmp_path / "b.csv", []), metrics, [tmp_path / "b.svg"], title="")
     assert "fitted in closed form" in texts(tmp_path / "b.svg")
 
 

@@ -12,7 +12,12 @@ import torch
 from seq2exp.checkpoints import load_checkpoint
 from seq2exp.errors import UserError
 from seq2exp.masks import open_masks
-from seq2exp.model_config import CaduceusSignalsConfig, EnformerConfig, SignalLinearConfig
+from seq2exp.model_config import (
+    CaduceusSignalsConfig,
+    EnformerConfig,
+    Seq2ExpGatedConfig,
+    SignalLinearConfig,
+)
 from seq2exp.models import InputShape
 from seq2exp.prediction import predict
 from seq2exp.runs import Run, Splits, TrainingJob
@@ -174,6 +179,23 @@ def test_artefacts(undisturbed):
     assert settings["window"] == {"window_length": 1000, "promoter_length": 200} | {
         "n_gene_features": trained.shape.n_gene_features
     }
+
+
+def test_a_mask_that_is_still_open_is_not_kept(training_data, tmp_path):
+    """Whatever the validation says: with a rate that destroys the weights, it was best before."""
+    model = Seq2ExpGatedConfig(
+        **{
+            **SOFT.model_dump(include={"d_model", "d_state", "signal_transform"}),
+            "mask_ratio": 0.3,
+        },
+        **{"generator_layers": 1, "predictor_layers": 1, "close": (0.5, 0.9)},
+    )
+    recipe = RECIPE.model_copy(update={"learning_rate": 0.5, "warmup_steps": 11})
+    metrics = run_training(training_data, tmp_path, model=model, recipe=recipe)
+    history = pd.read_csv(tmp_path / "history.csv")
+    assert history["step"].tolist() == [3, 6, 9, 12]
+    assert history["step"][history["valid_mse"].idxmin()] < 12
+    assert metrics["best_step"] == 12
 
 
 def test_seed_decides_the_result_and_the_callers_randomness_is_untouched(
