@@ -17,6 +17,7 @@ from seq2exp.figures.style import (
     SKY,
     VERMILION,
     new_figure,
+    note,
     save,
     styled,
 )
@@ -45,12 +46,13 @@ def draw_benchmark(runs: pd.DataFrame, by_bin: pd.DataFrame, out: Path) -> None:
         ceiling = own["noise_ceiling"].mean()
         accuracy.plot([place - 0.4, place + 0.4], [ceiling] * 2, color=GREY, linestyle=":")
     accuracy.set(xlabel="window (kb)", ylabel="Pearson r, test genes", title="Accuracy")
-    _dots(masks, runs.assign(at=runs["window"]), "auroc_mask", models)
-    masks.axhline(0.5, color=GREY, linestyle=":")
-    masks.set(
-        xlabel="window (kb)", ylabel="AUROC, active over decoy", title="Mean mask of elements"
-    )
-    masks.set_ylim(-0.03, 1.03)
+    if "auroc_mask" in runs:
+        _dots(masks, runs.assign(at=runs["window"]), "auroc_mask", models)
+        masks.axhline(0.5, color=GREY, linestyle=":")
+        masks.set(xlabel="window (kb)", ylabel="AUROC, active over decoy", ylim=(-0.03, 1.03))
+        masks.set_title("Mean mask of elements")
+    else:
+        note(masks, "none of these models has a mask")
     longest = by_bin[by_bin["window"] == by_bin["window"].max()]
     places = longest["low"].map("{:.0f}".format) + "-" + longest["high"].map("{:.0f}".format)
     _dots(arrival, longest.assign(at=longest["low"], label=places), "arrives", models)

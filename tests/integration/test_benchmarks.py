@@ -126,7 +126,8 @@ def test_gating(tmp_path):
     assert done.returncode == 0, done.stderr
     runs = pd.read_csv(tmp_path / "runs.tsv", sep="\t").set_index("model")
     linear = runs.loc["signal_linear"]
-    assert linear["pearson"] > linear["promoter_ceiling"] > 0.5
+    assert linear["pearson"] > 0.55
+    assert 0.5 < linear["promoter_ceiling"] < 0.8
     assert linear["noise_ceiling"] > 0.9
     bins = pd.read_csv(tmp_path / "bins.tsv", sep="\t").set_index("model")
     assert bins.loc["signal_linear", "arrives"] > 0.1 > abs(bins.loc["promoter_only", "arrives"])
