@@ -188,8 +188,8 @@ class MaskedSum(nn.Module):
     def __init__(self, d_model: int, shape: InputShape) -> None:
         super().__init__()
         self.linear = nn.Linear(d_model, d_model)
-        divisor = (shape.window_length * shape.promoter_length) ** 0.5
-        self.register_buffer("divisor", torch.tensor(divisor))
+        self.size = (shape.window_length * shape.promoter_length) ** 0.5
+        self.register_buffer("divisor", torch.tensor(self.size))
         self.register_buffer("half_open", torch.ones(()))
 
     def calibrate(self, activities: list[Tensor]) -> None:
@@ -202,8 +202,8 @@ class MaskedSum(nn.Module):
         squares = torch.stack([activity.square().sum() for activity in activities]).sum()
         cubes = torch.stack([activity.pow(3).sum() for activity in activities]).sum()
         self.half_open.copy_((HALF_OPEN * cubes / squares).nan_to_num(1.0).clamp(min=1e-6))
-        open_squares = [self.openness(activity).square().mean() for activity in activities]
-        self.divisor.mul_(torch.stack(open_squares).mean().sqrt().clamp(min=1e-3))
+        openness = [self.openness(activity).square().mean() for activity in activities]
+        self.divisor.copy_(self.size * torch.stack(openness).mean().sqrt().clamp(min=1e-3))
 
     def openness(self, activity: Tensor) -> Tensor:
         """Map activity (B, L) to [0, 1): 1/2 at ``half_open``, near 1 in a typical open base."""
