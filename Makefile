@@ -22,7 +22,7 @@ help:
 	@echo "make demo-control  train the demo's model with and without distal bases, three seeds each"
 	@echo "make demo-paper train every model and ablation for seconds, draw the paper's tables and figures"
 	@echo "make demo-distance  train with and without distal bases, and on random masks, where these matter"
-	@echo "make demo-gated train models whose mask decides, and without each of their settings (GENOME=1)"
+	@echo "make demo-gated train a model whose mask decides, beside soft ones (GENOME=1)"
 	@echo "make test       run the tests"
 	@echo "make test-cluster  run the quick tests on a real Slurm (Debian, root; skipped elsewhere)"
 	@echo "make test-slow  run the tests that take minutes"
@@ -66,7 +66,7 @@ GENOME ?= 1
 demo-gated: setup
 	python -m seq2exp.simulate results/demo-gated/simulated --seed $(GENOME) --genes 1000 \
 	    --chromosome-weights 2 2 2 1 3
-	snakemake --cores $(CORES) --configfile demo/gated.yaml --quiet rules -- all paper
+	snakemake --cores $(CORES) --configfile demo/gated.yaml --quiet rules
 
 # A worker a core, each with one thread: idle OpenMP threads would take the cores from one another.
 test: export OMP_NUM_THREADS := 1

@@ -152,6 +152,8 @@ def _kept(
     if window == shortest or model == REFERENCE or not there:
         return ""
     best = max(there, key=lambda g: g.value)
+    if best.interval()[0] <= 0:
+        return ""  # there is no gain to keep
     low, high = np.quantile(gain.samples / best.samples, [0.025, 0.975])
     return f"{gain.value / best.value:.0%} ({low:.0%}, {high:.0%})"
 
