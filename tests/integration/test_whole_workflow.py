@@ -241,6 +241,21 @@ def test_cell_lines_are_compared_as_their_masks_are(results):
         assert elements == len(pd.read_csv(bed, sep="\t"))
 
 
+def test_differences_of_cell_lines_are_of_their_common_test_genes(results):
+    table = pd.read_csv(results / "evidence" / "differences.tsv", sep="\t").set_index("model")
+    assert set(table.index) == {model for _, model in RUNS}
+    for model, row in table.iterrows():
+        one, other = (
+            predictions(results, cell, model).query("split == 'test'").set_index("gene_id")
+            for cell in ("SimA", "SimB")
+        )
+        shared = one.index.intersection(other.index)
+        assert row["genes"] == len(shared)
+        columns = ["observed", "predicted"]
+        apart = one.loc[shared, columns] - other.loc[shared, columns]
+        assert row["pearson"] == pytest.approx(apart.corr().loc[*columns], abs=1e-4)
+
+
 def test_summary_has_the_figures_of_the_predictions(results):
     summary = pd.read_csv(results / "summary.tsv", sep="\t").set_index(["cell_line", "model"])
     assert set(summary.index) == set(RUNS)
@@ -319,7 +334,7 @@ def test_a_new_cell_line_is_one_block_and_runs_its_own_jobs_only(run_folder):
         **{"score_references": 1, "plot_references": 1, "compare_runs": 1, "compare_cell_lines": 1},
         **{"export_part": 2, "export_bigbeds": 1, "igv_page": 1, "build_hub": 1},
         **{"views": 2, "summarise_views": 1, "check_all": 1, "summarise": 1, "all": 1},
-        **{"score_elements": 1, "total": 31},
+        **{"score_elements": 1, "compare_expression": 1, "total": 32},
     }
     of_cell_lines = re.findall(r"wildcards:.*cell_line=(\w+)", done.stdout)
     assert set(of_cell_lines) == {"SimC"}
@@ -331,8 +346,8 @@ def test_every_job_left_a_log_and_no_traceback(results):
     # 3 sources, genome, genes, folds, 2 checks and one of all, 2 stores,
     # 4 x (train, predict, evaluate, views, 2 plots), 2 x (regions, distance, loci), 2 summaries;
     # 2 x (screen and references: read, scored, pooled, 2 plots), runs and cell lines compared,
-    # 2 x (2 parts, bigBeds, page), the hub, 2 x effects of elements
-    assert len(logs) == 3 + 3 + 3 + 2 + 4 * 6 + 2 * 3 + 2 + 2 * 6 + 2 + 2 * 4 + 1 + 2
+    # 2 x (2 parts, bigBeds, page), the hub, 2 x effects of elements, differences of cell lines
+    assert len(logs) == 3 + 3 + 3 + 2 + 4 * 6 + 2 * 3 + 2 + 2 * 6 + 2 + 2 * 4 + 1 + 2 + 1
     assert not [log for log in logs if "Traceback" in log.read_text()]
 
 

@@ -329,6 +329,8 @@ def test_every_kind_has_a_plan(kind, device):
     if kind == "seq2exp_retrain":
         models["mine"] |= {"fraction": 0.5}
         models[models["mine"]["mask_from"]] = config_of("seq2exp_soft").model_dump(mode="json")
+    if kind == "seq2exp_gated":
+        models["mine"] |= {"mask_ratio": 0.3}  # the promoter is a fifth of the window
     raw = copy.deepcopy(MINIMAL)
     raw["cell_lines"]["A"]["peaks"] = {"path": "a.bed"}
     config = new_config(models=models, cell_lines=raw["cell_lines"])
