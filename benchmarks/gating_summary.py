@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from seq2exp.comparison import Interval, bootstrap, gene_metrics, interval
+
 Floats = NDArray[np.float64]
 
 REFERENCE = "promoter_only"
@@ -44,16 +46,15 @@ class Gain(NamedTuple):
     value: float
     samples: Floats
 
-    def interval(self) -> tuple[float, float]:
-        low, high = np.quantile(self.samples, [0.025, 0.975])
-        return float(low), float(high)
+    def interval(self) -> Interval:
+        return interval(self.samples)
 
 
 def gains(predictions: pd.DataFrame) -> dict[tuple[int, str, int], Gain]:
     """Gain over promoter_only of every window, model and steps that has it on the same genomes.
 
     Bootstrap samples draw genomes, and genes within each; the model and promoter_only have the same
-    draws. Several training seeds on a genome are averaged.
+    draws. Several training seeds on a genome are drawn as well, and averaged.
     """
     found = {}
     for key, own in predictions.groupby(RUN):
@@ -86,26 +87,17 @@ def _aligned(own: pd.DataFrame, reference: pd.DataFrame) -> tuple[Floats, Floats
 
 
 def _gain(genomes: list[tuple[Floats, Floats, Floats]]) -> Gain:
+    values, samples = [], []
+    for g, (observed, *models) in enumerate(genomes):
+        mine, theirs = (gene_metrics(observed, model)["pearson"].mean() for model in models)
+        values.append(mine - theirs)
+        each_gene = np.arange(len(observed))
+        drawn = bootstrap(observed, models, each_gene, resamples=SAMPLES, seed=g)["pearson"]
+        samples.append(drawn[:, 0] - drawn[:, 1])
     rng = np.random.default_rng(0)
-
-    def of(observed: Floats, mine: Floats, theirs: Floats) -> float:
-        return _pearson(mine, observed) - _pearson(theirs, observed)
-
-    samples = np.empty((len(genomes), SAMPLES))
-    for g, (observed, mine, theirs) in enumerate(genomes):
-        for i in range(SAMPLES):
-            genes = rng.integers(len(observed), size=len(observed))
-            samples[g, i] = of(observed[genes], mine[:, genes], theirs[:, genes])
-    drawn = rng.integers(len(genomes), size=(SAMPLES, len(genomes)))
-    means = samples[drawn, np.arange(SAMPLES)[:, None]].mean(axis=1)
-    return Gain(float(np.mean([of(*genome) for genome in genomes])), means)
-
-
-def _pearson(predicted: Floats, observed: Floats) -> float:
-    """Mean over seeds of the correlation of (S, n) with (n,)."""
-    p = predicted - predicted.mean(axis=1, keepdims=True)
-    y = observed - observed.mean()
-    return float(np.mean((p @ y) / np.sqrt((p**2).sum(axis=1) * (y @ y))))
+    picked = rng.integers(len(genomes), size=(SAMPLES, len(genomes)))
+    means = np.stack(samples)[picked, np.arange(SAMPLES)[:, None]].mean(axis=1)
+    return Gain(float(np.mean(values)), means)
 
 
 # --------------------------------------------------------------------------- tables
@@ -154,7 +146,7 @@ def _kept(
     best = max(there, key=lambda g: g.value)
     if best.interval()[0] <= 0:
         return ""  # there is no gain to keep
-    low, high = np.quantile(gain.samples / best.samples, [0.025, 0.975])
+    low, high = interval(gain.samples / best.samples)
     return f"{gain.value / best.value:.0%} ({low:.0%}, {high:.0%})"
 
 

@@ -255,7 +255,7 @@ class Config(Strict):
     @model_validator(mode="after")
     def _mask_ratios_can_be_held(self) -> Self:
         for name, model in self.models.items():
-            length = model.window_length or self.window.length
+            length = self._length(model)
             promoter = min(self.window.promoter_length, length)
             ratio = getattr(model, "mask_ratio", None)
             if ratio is not None and ratio <= promoter / length:

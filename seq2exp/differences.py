@@ -56,8 +56,8 @@ def write_differences(
     cell_lines = list(dict.fromkeys(run.cell_line for run in runs))
     rows = []
     for assay, model in dict.fromkeys((run.assay, run.model) for run in runs):
+        own = {run: t for run, t in tests.items() if (run.assay, run.model) == (assay, model)}
         for first, second in combinations(cell_lines, 2):
-            own = {run: t for run, t in tests.items() if (run.assay, run.model) == (assay, model)}
             pair = _pair(own, first, second, window_length)
             if pair is not None:
                 seeds = len(pair.predicted)

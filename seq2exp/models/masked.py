@@ -95,6 +95,10 @@ class MaskedModel(ExpressionModel):
     def read(self, batch: Batch, x: Tensor, mask: Tensor) -> Tensor:
         """Predict (B,) from the input x (B, L, d) as the mask (B, L) shows it."""
         hidden = self.read_masked(x, mask, promoter_of(batch, self.shape))  # (B, P, d)
+        return self.predict_hidden(batch, hidden)
+
+    def predict_hidden(self, batch: Batch, hidden: Tensor) -> Tensor:
+        """Predict (B,) from what the predictor made of the promoter (B, P, d)."""
         features = keep_signals(batch, self.signals).gene_features
         return self.head(hidden, network_features(features, self.signal_transform))
 

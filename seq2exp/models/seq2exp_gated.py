@@ -22,7 +22,6 @@ from seq2exp.models.interface import (
     Loss,
     Output,
     keep_signals,
-    network_features,
     network_signals,
     promoter_of,
 )
@@ -108,8 +107,7 @@ class Seq2ExpGated(Seq2ExpSoft):
             if self.config.pooling == "open":
                 weight = mask * self.pool.openness(self.activity(batch))
             hidden = hidden[:, promoter] + self.pool(hidden, weight).unsqueeze(1)
-        features = keep_signals(batch, self.signals).gene_features
-        return self.head(hidden, network_features(features, self.signal_transform))
+        return self.predict_hidden(batch, hidden)
 
     def activity(self, batch: Batch) -> Tensor:
         """Geometric mean of H3K27ac and DNase, as the network has them; (B, L)."""
